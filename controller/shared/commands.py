@@ -1,0 +1,62 @@
+"""Commands to the core: 64-byte slots, taken only if next in order and whole."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class CommandCode(IntEnum):
+    """What can be asked of the core. 1 to 10 are PackML's own numbers."""
+
+    NONE = 0
+    RESET = 1
+    START = 2
+    STOP = 3
+    HOLD = 4
+    UNHOLD = 5
+    SUSPEND = 6
+    UNSUSPEND = 7
+    ABORT = 8
+    CLEAR = 9
+    COMPLETE = 10
+    SET_MODE = 20  # value: packml.Mode
+    SET_SPEED_OVERRIDE = 21  # value: 0.01 to 1
+    SET_CELLS = 22  # value: cells to make after Start, 0 without end
+    ACTIVATE_PLAN = 23  # station; value: slot; at the next cell
+    ACKNOWLEDGE_RECORDS = 24  # value: counter of the newest record durably stored
+    JOG = 25  # station; index: axis; value: target position, Manual mode
+    JOG_STOP = 26
+    SET_TENSION_TRIM = 27  # station; value: N
+    SET_OFFSET_TRIM = 28  # station; index: 0 x, 1 y, 2 theta; value: m or rad
+    STEP = 29  # Manual mode: one half section
+    SHUT_DOWN = 30  # stop along the path, disable the drives, end the loop
+
+
+class CommandResult(IntEnum):
+    """The core's answer to the last command."""
+
+    NONE = 0
+    ACCEPTED = 1
+    REFUSED_STATE = 2
+    REFUSED_INHIBITED = 3
+    REFUSED_VALUE = 4
+    UNKNOWN = 5
+
+
+COMMAND_SLOT_COUNT = 64
+
+COMMAND_DTYPE = np.dtype(
+    [
+        ("sequence", np.uint64),
+        ("code", np.int32),
+        ("station", np.int32),
+        ("index", np.int32),
+        ("source", np.int32),
+        ("value", np.float64),
+        ("issued_ns", np.int64),
+        ("spare", np.uint64, (2,)),
+        ("check", np.uint64),
+    ],
+    align=True,
+)
+assert COMMAND_DTYPE.itemsize == 64

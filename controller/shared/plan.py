@@ -1,0 +1,230 @@
+"""The cycle plan: everything a station needs to run a recipe, as recorded bytes.
+
+The planner writes a plan into an idle slot; the core activates it between cells; replay reads it and
+never recomputes it. A plan is built from three things:
+
+- sections: half a fold each, from touch-down at one end to touch-down at the other, both at rest; cams
+  over path time (master seconds at 100 %), gates that hold the master, switches that act when it passes;
+- routines: tables of point-to-point steps for what is not cyclic (lead-in, finish, clearing);
+- parameters: limits, geometry and tolerances of the station and the recipe.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+
+from drivers.image import AXIS_COUNT
+from motion.layouts import CAM_DTYPE, SEGMENT_DTYPE
+
+SEGMENTS_MAX = 4096
+GATES_MAX = 32
+SWITCHES_MAX = 64
+STEPS_MAX = 256
+LAYERS_MAX = 160
+
+
+class SectionId(IntEnum):
+    """The sections; each is named after the end it leads to."""
+
+    TO_LEFT = 0  # ends with the anode's touch-down
+    TO_RIGHT = 1  # ends with the cathode's touch-down
+
+
+class RoutineId(IntEnum):
+    """Point-to-point sequences."""
+
+    LEAD_IN = 0  # from idle to the right-hand touch-down pose
+    FINISH = 1  # final wrap, cut, tape, unload; from the left-hand pose
+    CLEAR = 2  # from anywhere: discard what is held, unload, park
+    PARK = 3  # from the right-hand pose to idle
+
+
+class GateKind(IntEnum):
+    """REST stands where every cam is at rest and costs nothing; MOVING is braked for in time."""
+
+    REST = 0
+    MOVING = 1
+
+
+class Action(IntEnum):
+    """What a switch or a step does; `index` is a Polarity or a GripperId."""
+
+    NONE = 0
+    TOUCH_DOWN = 1  # polarity: the placed sheet lies on the stack
+    RELEASE = 2  # polarity: both grippers of the arm let go
+    PICK = 3  # polarity: both grippers of the arm grip
+    TRIGGER_STACK_CAMERA = 4  # polarity
+    STAGE_HOME = 5  # polarity: the stage goes back to its centre
+    VACUUM_OFF = 6  # gripper
+    DISCARD = 7  # polarity: whatever the arm and stage hold is gone
+    WRAP = 8  # the web follows the wrap axis from here
+    CUT = 9  # the web is cut
+    HIPOT = 10
+    UNLOAD = 11  # the cell leaves the table: its record is closed
+    THREAD = 12  # the web's end is clamped for the next cell
+
+
+class StepKind(IntEnum):
+    """A routine's step: MOVE and ACTION start at once, WAIT holds until its condition is true."""
+
+    MOVE = 0
+    ACTION = 1
+    WAIT = 2
+
+
+GATE_DTYPE = np.dtype(
+    [
+        ("master_s", np.float64),
+        ("timeout_ns", np.int64),
+        ("condition", np.int32),
+        ("alarm", np.int32),
+        ("kind", np.uint8),
+    ],
+    align=True,
+)
+
+SWITCH_DTYPE = np.dtype(
+    [("master_s", np.float64), ("action", np.int32), ("index", np.int32)], align=True
+)
+
+SECTION_DTYPE = np.dtype(
+    [
+        ("length_s", np.float64),
+        ("first_gate", np.int32),
+        ("gate_count", np.int32),
+        ("first_switch", np.int32),
+        ("switch_count", np.int32),
+        ("cams", CAM_DTYPE, (AXIS_COUNT,)),
+    ],
+    align=True,
+)
+
+STEP_DTYPE = np.dtype(
+    [
+        ("position_m", np.float64),
+        ("timeout_ns", np.int64),
+        ("kind", np.int32),
+        ("axis", np.int32),
+        ("action", np.int32),
+        ("index", np.int32),
+        ("condition", np.int32),
+    ],
+    align=True,
+)
+
+ROUTINE_DTYPE = np.dtype([("first_step", np.int32), ("step_count", np.int32)], align=True)
+
+AXIS_PARAMETERS_DTYPE = np.dtype(
+    [
+        ("position_min_m", np.float64),
+        ("position_max_m", np.float64),
+        ("velocity_max_m_s", np.float64),
+        ("acceleration_max_m_s2", np.float64),
+        ("jerk_max_m_s3", np.float64),
+        ("mass_kg", np.float64),
+        ("friction_n", np.float64),
+        ("following_error_max_m", np.float64),
+        ("in_position_m", np.float64),
+        ("home_position_m", np.float64),
+        ("move_speed", np.float64),  # share of the limits that a point-to-point move uses
+    ],
+    align=True,
+)
+
+WEB_PARAMETERS_DTYPE = np.dtype(
+    [
+        ("tension_n", np.float64),
+        ("tension_warning_n", np.float64),
+        ("tension_min_n", np.float64),
+        ("tension_max_n", np.float64),
+        ("fold_pitch_m", np.float64),
+        ("roller_height_m", np.float64),
+        ("roller_radius_m", np.float64),
+        ("finger_height_m", np.float64),
+        ("layer_thickness_m", np.float64),
+        ("stiffness_n", np.float64),  # EA
+        ("free_span_m", np.float64),
+        ("feed_lag_s", np.float64),
+        ("dancer_gain_1_s", np.float64),
+        ("tension_gain_m_ns", np.float64),
+        ("dancer_limit_m", np.float64),
+        ("loop_length_m", np.float64),
+        ("loop_gain_1_s", np.float64),
+        ("edge_gain_1_s", np.float64),
+        ("edge_warning_m", np.float64),
+        ("roll_radius_min_m", np.float64),
+    ],
+    align=True,
+)
+
+ALIGNMENT_PARAMETERS_DTYPE = np.dtype(
+    [
+        ("stage_range_m", np.float64),
+        ("stage_range_rad", np.float64),
+        ("camera_late_ns", np.int64),
+        ("camera_timeout_ns", np.int64),
+        ("camera_retries", np.int32),
+        ("pick_retries", np.int32),
+        ("drift_gain", np.float64),
+        ("outlier_m", np.float64),
+        ("outlier_rad", np.float64),
+        ("camera_sigma_m", np.float64),
+        ("camera_sigma_rad", np.float64),
+        ("placement_sigma_m", np.float64),
+        ("placement_sigma_rad", np.float64),
+    ],
+    align=True,
+)
+
+VACUUM_PARAMETERS_DTYPE = np.dtype(
+    [
+        ("made_pa", np.float64),
+        ("released_pa", np.float64),
+        ("timeout_ns", np.int64),
+        ("double_sheet_m", np.float64),
+        ("sheet_thickness_m", np.float64, (2,)),
+    ],
+    align=True,
+)
+
+QUALITY_PARAMETERS_DTYPE = np.dtype(
+    [
+        ("overhang_m", np.float64),  # nominal, anode over cathode
+        ("overhang_min_m", np.float64),
+        ("separator_overhang_m", np.float64),
+        ("hipot_min_ohm", np.float64),
+        ("sheet_half_length_m", np.float64, (2,)),  # x, by polarity
+        ("sheet_half_width_m", np.float64, (2,)),  # y, by polarity
+    ],
+    align=True,
+)
+
+PLAN_DTYPE = np.dtype(
+    [
+        ("identity", np.uint8, (32,)),  # SHA-256 of configuration, recipe and plan
+        ("valid", np.uint8),
+        ("sheets", np.int32),  # 2N + 1
+        ("dry", np.uint8),  # a cycle without material
+        ("segment_count", np.int32),
+        ("bound_s", np.float64),  # ideal bound, a sheet
+        ("table_end_m", np.float64, (2,)),  # left, right
+        ("finger_down_m", np.float64),
+        ("finger_in_m", np.float64),
+        ("table_window_m", np.float64),
+        ("table_compensation", np.float64),  # 1 / (mode angular frequency)^2, s^2
+        ("master_acceleration_1_s", np.float64),
+        ("master_jerk_1_s2", np.float64),
+        ("axes", AXIS_PARAMETERS_DTYPE, (AXIS_COUNT,)),
+        ("web", WEB_PARAMETERS_DTYPE),
+        ("alignment", ALIGNMENT_PARAMETERS_DTYPE),
+        ("vacuum", VACUUM_PARAMETERS_DTYPE),
+        ("quality", QUALITY_PARAMETERS_DTYPE),
+        ("sections", SECTION_DTYPE, (len(SectionId),)),
+        ("routines", ROUTINE_DTYPE, (len(RoutineId),)),
+        ("gates", GATE_DTYPE, (GATES_MAX,)),
+        ("switches", SWITCH_DTYPE, (SWITCHES_MAX,)),
+        ("steps", STEP_DTYPE, (STEPS_MAX,)),
+        ("segments", SEGMENT_DTYPE, (SEGMENTS_MAX,)),
+    ],
+    align=True,
+)
