@@ -1,7 +1,7 @@
 """The process image: the one layout that stands between the controller and any hardware.
 
 Inputs are what the machine reports, outputs are what the controller asks for. Units are SI; a rotary
-axis (stage theta, wrap) reads rad where a name says m. Scaling to counts belongs to the device files.
+axis (stage theta, unwind, wrap) reads rad where a name says m. Scaling to counts belongs to the device files.
 """
 
 from enum import IntEnum
@@ -89,7 +89,7 @@ AXIS_KIND: tuple[AxisKind, ...] = (
     + (_K.STAGE_XY, _K.STAGE_XY, _K.STAGE_THETA) * 2
     + (_K.FEED, _K.UNWIND, _K.DANCER, _K.EDGE, _K.CUT, _K.WRAP, _K.TAPE)
 )
-ROTARY_KINDS = frozenset({AxisKind.STAGE_THETA, AxisKind.WRAP})
+ROTARY_KINDS = frozenset({AxisKind.STAGE_THETA, AxisKind.UNWIND, AxisKind.WRAP})
 
 
 class BusState(IntEnum):

@@ -56,7 +56,6 @@ CELL_RECORD_DTYPE = np.dtype(
         ("layer_count", np.int32),
         ("started_ns", np.int64),
         ("finished_ns", np.int64),
-        ("wall_time_ns", np.int64),
         ("tension_min_n", np.float64),
         ("tension_mean_n", np.float64),
         ("tension_max_n", np.float64),

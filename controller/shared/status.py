@@ -15,7 +15,6 @@ MACHINE_STATUS_DTYPE = np.dtype(
     [
         ("time_ns", np.int64),  # the cycle's monotonic time
         ("cycle", np.int64),
-        ("wall_time_ns", np.int64),  # UTC of the same cycle
         ("state", np.int32),  # packml.State
         ("mode", np.int32),  # packml.Mode
         ("state_since_ns", np.int64),
