@@ -8,29 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import floor
+from math import floor, isfinite
 
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from motion.cam_fit import fit_quintics
+from motion.cam_fit import complete, hermite
+from motion.cam_laws import CamLaw, blend_polynomial, through
+from motion.layouts import CAM_DTYPE, SEGMENT_DTYPE
 
 Array = NDArray[np.float64]
 Records = NDArray[np.void]
-
-SEGMENT_DTYPE = np.dtype(
-    [("master_start", np.float64), ("coefficients", np.float64, (6,))], align=True
-)
-CAM_DTYPE = np.dtype(
-    [
-        ("first_segment", np.int32),
-        ("segment_count", np.int32),
-        ("length", np.float64),
-        ("periodic", np.uint8),
-    ],
-    align=True,
-)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -123,11 +112,10 @@ def _check_knots(knots: Array) -> None:
         raise _refuse("master", i, knots[i], limit, "put the points in order, each once")
 
 
-def _check_closed(given: Sequence[Array]) -> None:
-    for name, values in zip(("position", "velocity", "acceleration"), given, strict=False):
-        if abs(values[-1] - values[0]) > 1e-9 * max(1.0, np.ptp(values)):
-            limit = f"not {name}[0] = {values[0]:g} of a periodic cam"
-            raise _refuse(name, values.size - 1, values[-1], limit, "end where it starts")
+def _check_closed(name: str, values: Array) -> None:
+    if abs(values[-1] - values[0]) > 1e-9 * max(1.0, np.ptp(values)):
+        limit = f"not {name}[0] = {values[0]:g} of a periodic cam"
+        raise _refuse(name, values.size - 1, values[-1], limit, "end where it starts")
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,15 +165,54 @@ class CamTable:
         """
         knots = _checked("master", master)
         _check_knots(knots)
-        given = [_checked("position", position, knots.shape)]
-        for name, values in (("velocity", velocity), ("acceleration", acceleration)):
-            if values is not None:
-                given.append(_checked(name, values, knots.shape))
         if velocity is None and acceleration is not None:
             raise ValueError("cam: acceleration without velocity: give velocity too")
-        if periodic:
-            _check_closed(given)
-        return cls(knots, fit_quintics(knots, given, periodic), periodic)
+        states = np.full((knots.size, 3), np.nan)
+        given = [v for v in (position, velocity, acceleration) if v is not None]
+        for column, values in enumerate(given):
+            name = ("position", "velocity", "acceleration")[column]
+            states[:, column] = _checked(name, values, knots.shape)
+            if periodic:
+                _check_closed(name, states[:, column])
+        orders = (3, 4)[: 3 - len(given)]
+        if orders and not periodic:
+            states[[0, -1]] = np.where(np.isnan(states[[0, -1]]), 0.0, states[[0, -1]])
+        if orders:
+            states = complete(knots, states, orders, periodic)
+        return cls(knots, hermite(knots, states), periodic)
+
+    @classmethod
+    def from_law(
+        cls,
+        law: CamLaw,
+        length: float = 1.0,
+        start_position: float = 0.0,
+        end_position: float = 1.0,
+        master_start: float = 0.0,
+    ) -> CamTable:
+        """One rise or return after a law; C3 inside, as smooth at the ends as the law itself."""
+        knots, coefficients = law.quintics()
+        unit = cls(knots, coefficients).scaled(end_position - start_position, length)
+        return unit.offset(start_position).phased(master_start)
+
+    @classmethod
+    def blend(cls, start: Sequence[float], end: Sequence[float], length: float) -> CamTable:
+        """Join two states over `length`: (position, velocity, acceleration) by a quintic, with the
+        jerk too by a septic, which the table follows C3 with the exact states at both ends.
+
+        Rest to rest and velocity to velocity (VDI 2143 R-R, G-G) are cases of it.
+        """
+        states = _checked("start", start), _checked("end", end)
+        if not (length > 0.0 and isfinite(length)):
+            raise ValueError(f"cam: blend length = {length:g}: must be finite and above 0")
+        coefficients = blend_polynomial(*states, length)
+        if coefficients.size == 6:
+            return cls(np.array([0.0, length]), coefficients[None])
+        knots = np.linspace(0.0, length, 9)
+        septic = np.polynomial.Polynomial(coefficients)
+        exact = np.stack([septic.deriv(k)(knots) if k else septic(knots) for k in range(4)], axis=1)
+        exact[0], exact[-1] = states
+        return cls(knots, through(knots, exact))
 
     @classmethod
     def from_phases(
