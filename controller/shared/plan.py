@@ -127,6 +127,7 @@ AXIS_PARAMETERS_DTYPE = np.dtype(
         ("in_position_m", np.float64),
         ("home_position_m", np.float64),
         ("move_speed", np.float64),  # share of the limits that a point-to-point move uses
+        ("relative", np.uint8),  # its cams start where a section finds it
     ],
     align=True,
 )
@@ -138,6 +139,7 @@ WEB_PARAMETERS_DTYPE = np.dtype(
         ("tension_min_n", np.float64),
         ("tension_max_n", np.float64),
         ("fold_pitch_m", np.float64),
+        ("stroke_m", np.float64),
         ("roller_height_m", np.float64),
         ("roller_radius_m", np.float64),
         ("finger_height_m", np.float64),
@@ -214,6 +216,7 @@ PLAN_DTYPE = np.dtype(
         ("table_compensation", np.float64),  # 1 / (mode angular frequency)^2, s^2
         ("master_acceleration_1_s", np.float64),
         ("master_jerk_1_s2", np.float64),
+        ("creep_speed", np.float64),  # of the master, to finish a placement before a stop
         ("axes", AXIS_PARAMETERS_DTYPE, (AXIS_COUNT,)),
         ("web", WEB_PARAMETERS_DTYPE),
         ("alignment", ALIGNMENT_PARAMETERS_DTYPE),

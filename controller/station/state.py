@@ -1,12 +1,45 @@
 """The controller's own state: everything the scan remembers from one cycle to the next."""
 
+from enum import IntEnum
+
 import numpy as np
 
 from controller.shared.events import EVENT_DTYPE
+from controller.shared.records import CELL_RECORD_DTYPE
 from controller.shared.status import MACHINE_STATUS_DTYPE, STATION_STATUS_DTYPE
-from drivers.image import STATIONS_MAX
+from drivers.image import AXIS_COUNT, GRIPPER_COUNT, STATIONS_MAX
+from motion.master import MASTER_DTYPE
 
 EVENTS_PER_CYCLE_MAX = 64
+STACK_TRIGGERS_MAX = 8
+
+
+class SequenceState(IntEnum):
+    """Where a station stands; PackML says whether it may go on."""
+
+    OFF = 0  # drives disabled
+    POWERING = 1
+    HOMING = 2
+    ROUTINE = 3  # point-to-point steps
+    SECTION = 4  # cams
+    IDLE = 5  # parked, nothing on the table
+
+
+class HomingPhase(IntEnum):
+    """One axis on its way to its reference."""
+
+    NONE = 0
+    STARTED = 1
+    DONE = 2
+
+
+class WebMode(IntEnum):
+    """What the feed follows."""
+
+    CUT = 0  # the cutter's clamp holds the web: no length is asked for
+    FOLDING = 1
+    WRAPPING = 2
+
 
 # What one cycle has to tell; publish moves it to the ring, the next scan starts it afresh.
 OUTBOX_DTYPE = np.dtype(
@@ -18,7 +51,139 @@ OUTBOX_DTYPE = np.dtype(
     align=True,
 )
 
-STATION_STATE_DTYPE = np.dtype([("status", STATION_STATUS_DTYPE)], align=True)
+# A rest-to-rest move over path time, symmetric: jerk, hold and cruise durations of its first half.
+MOVE_DTYPE = np.dtype(
+    [
+        ("start_m", np.float64),
+        ("distance_m", np.float64),
+        ("jerk_m_s3", np.float64),
+        ("jerk_time_s", np.float64),
+        ("acceleration_time_s", np.float64),
+        ("cruise_time_s", np.float64),
+        ("duration_s", np.float64),
+        ("started_s", np.float64),  # on the clock that runs it
+        ("active", np.uint8),
+    ],
+    align=True,
+)
+
+AXIS_STATE_DTYPE = np.dtype(
+    [
+        ("position_m", np.float64),  # the setpoint, with its derivatives over real time
+        ("velocity_m_s", np.float64),
+        ("acceleration_m_s2", np.float64),
+        ("expected_m", np.float64),  # the setpoint the drive was given one cycle ago
+        ("base_m", np.float64),  # of a relative cam
+        ("cam_scale", np.float64),
+        ("move", MOVE_DTYPE),
+        ("homing", np.int32),
+        ("homed", np.uint8),
+        ("was_enabled", np.uint8),
+    ],
+    align=True,
+)
+
+# One sheet, wherever it is.
+SHEET_DTYPE = np.dtype(
+    [
+        ("pose_x_m", np.float64),
+        ("pose_y_m", np.float64),
+        ("pose_theta_rad", np.float64),
+        ("thickness_m", np.float64),
+        ("present", np.uint8),
+        ("measured", np.uint8),
+        ("corrected", np.uint8),
+        ("retries", np.int32),
+    ],
+    align=True,
+)
+
+# One polarity: its arm's two grippers, its stage and its camera.
+FEEDER_DTYPE = np.dtype(
+    [
+        ("placed", SHEET_DTYPE),  # in the PLACE gripper
+        ("staged", SHEET_DTYPE),
+        ("fetched", SHEET_DTYPE),  # in the FETCH gripper
+        ("bias_m", np.float64, (2,)),  # learned placement error x, y
+        ("bias_rad", np.float64),
+        ("trigger", np.uint32),
+        ("triggered_ns", np.int64),
+        ("waiting", np.uint8),  # for a reading
+        ("correcting", np.uint8),
+        ("releasing", np.uint8),
+        ("late", np.uint8),
+        ("correction_deadline_ns", np.int64),
+        ("fetched_count", np.int32),
+    ],
+    align=True,
+)
+
+GRIPPER_STATE_DTYPE = np.dtype(
+    [
+        ("on", np.uint8),
+        ("asked", np.uint8),  # a pick is under way
+        ("holding", np.uint8),
+        ("attempts", np.int32),
+        ("since_ns", np.int64),
+    ],
+    align=True,
+)
+
+WEB_STATE_DTYPE = np.dtype(
+    [
+        ("mode", np.int32),
+        ("side", np.float64),  # +1 while folding to the right, -1 to the left
+        ("base_m", np.float64),  # fed so far beyond the free length
+        ("trim_m", np.float64),  # dancer feedback
+        ("feed_velocity_m_s", np.float64),  # slow average, for the unwind
+        ("tension_sum_n", np.float64),
+        ("tension_count", np.int64),
+        ("tension_min_n", np.float64),
+        ("tension_max_n", np.float64),
+        ("wrap_start_rad", np.float64),
+    ],
+    align=True,
+)
+
+STACK_TRIGGER_DTYPE = np.dtype(
+    [("sequence", np.uint32), ("layer", np.int32), ("triggered_ns", np.int64)], align=True
+)
+
+STATION_STATE_DTYPE = np.dtype(
+    [
+        ("status", STATION_STATUS_DTYPE),
+        ("master", MASTER_DTYPE),
+        ("axes", AXIS_STATE_DTYPE, (AXIS_COUNT,)),
+        ("feeders", FEEDER_DTYPE, (2,)),
+        ("grippers", GRIPPER_STATE_DTYPE, (GRIPPER_COUNT,)),
+        ("web", WEB_STATE_DTYPE),
+        ("stack_triggers", STACK_TRIGGER_DTYPE, (STACK_TRIGGERS_MAX,)),
+        ("stack_sequence", np.uint32),
+        ("stack_sequence_read", np.uint32),
+        ("next_gate", np.int32),
+        ("next_switch", np.int32),
+        ("gate_since_ns", np.int64),
+        ("step_since_ns", np.int64),
+        ("state_since_ns", np.int64),
+        ("layer_ns", np.int64),
+        ("pair_ns", np.int64),
+        ("frozen", np.uint8),  # the master stands at a gate, everything at rest
+        ("step_started", np.uint8),
+        ("enable", np.uint8),  # drives wanted in OPERATION ENABLED
+        ("fault_reset", np.int32),  # cycles left of a fault reset pulse
+        ("next_plan_slot", np.int32),  # -1: none waits
+        ("cell_open", np.uint8),
+        ("at_rest", np.uint8),
+        ("jog_axis", np.int32),
+        ("clock_s", np.float64),  # real time of this station's scans, for corrections
+        ("offset_trim_m", np.float64, (2,)),
+        ("offset_trim_rad", np.float64),
+        ("tension_trim_n", np.float64),
+        ("record", CELL_RECORD_DTYPE),
+        ("record_ready", np.uint8),  # publish takes it in this very cycle
+    ],
+    align=True,
+)
 
 STATE_DTYPE = np.dtype(
     [
@@ -26,6 +191,9 @@ STATE_DTYPE = np.dtype(
         ("outbox", OUTBOX_DTYPE),
         ("records_produced", np.uint64),
         ("records_acknowledged", np.uint64),
+        ("cells_started", np.int64),
+        ("reaction", np.int32),  # strongest Reaction an alarm asked for in this cycle
+        ("shut_down_asked", np.uint8),
         ("shut_down_done", np.uint8),  # axes at rest, drives disabled: the loop may end
         ("stations", STATION_STATE_DTYPE, (STATIONS_MAX,)),
     ],
