@@ -84,14 +84,14 @@ class CamLaw:
     @property
     def coefficients(self) -> LawCoefficients:
         """Cv, Ca, Cj and the rms of the acceleration after VDI 2143, to rounding."""
-        peaks = [max(piece.extreme(order) for piece in self.pieces) for order in (1, 2, 3)]
+        v, a, j = (max(piece.extreme(order) for piece in self.pieces) for order in (1, 2, 3))
         nodes, weights = np.polynomial.legendre.leggauss(40)
         square = 0.0
         for piece in self.pieces:
             half = 0.5 * (piece.end - piece.start)
-            a = piece.derivative(piece.start + half * (nodes + 1.0), 2)
-            square += half * float(weights @ (a * a))
-        return LawCoefficients(*peaks, float(np.sqrt(square)))
+            samples = piece.derivative(piece.start + half * (nodes + 1.0), 2)
+            square += half * float(weights @ samples**2)
+        return LawCoefficients(v, a, j, float(np.sqrt(square)))
 
     def quintics(self) -> tuple[Array, Array]:
         """Knots (n+1,) on 0..1 and quintic coefficients (n, 6) of the law: itself up to degree 5,
@@ -194,16 +194,17 @@ LAWS = (
 )
 
 
-def blend_polynomial(start: Sequence[float], end: Sequence[float], length: float) -> Array:
+def blend_polynomial(start: ArrayLike, end: ArrayLike, length: float) -> Array:
     """Ascending coefficients of the polynomial over 0..length from `start` to `end`, each
     (position, velocity, acceleration) for a quintic or with the jerk too for a septic.
     """
-    order = len(start)
-    if len(end) != order or order not in (3, 4):
-        raise ValueError(f"blend: {order} and {len(end)} end conditions: both need 3 or 4")
+    first, last = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
+    order = first.size
+    if last.size != order or order not in (3, 4):
+        raise ValueError(f"blend: {order} and {last.size} end conditions: both need 3 or 4")
     powers = np.arange(2.0 * order)
     rows, right = [], []
-    for u, state in ((0.0, start), (1.0, end)):
+    for u, state in ((0.0, first), (1.0, last)):
         for k, value in enumerate(state):
             falling = [factorial(n) // factorial(n - k) if n >= k else 0 for n in range(2 * order)]
             rows.append(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import floor, isfinite
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -20,10 +21,12 @@ from motion.layouts import CAM_DTYPE, SEGMENT_DTYPE
 
 Array = NDArray[np.float64]
 Records = NDArray[np.void]
+# one record: its fields are beyond the type checker
+Record = Any
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def find_segment(segments: Records, cam: Records, master: float) -> int:
+def find_segment(segments: Records, cam: Record, master: float) -> int:
     """Index in the pool of the segment at or before `master`, by bisection."""
     low = cam.first_segment
     high = low + cam.segment_count
@@ -37,7 +40,7 @@ def find_segment(segments: Records, cam: Records, master: float) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def evaluate_segment(segment: Records, master: float) -> tuple[float, float, float, float]:
+def evaluate_segment(segment: Record, master: float) -> tuple[float, float, float, float]:
     """Position and its first three derivatives of one segment at `master`."""
     c = segment.coefficients
     u = master - segment.master_start
@@ -49,7 +52,7 @@ def evaluate_segment(segment: Records, master: float) -> tuple[float, float, flo
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def wrap_master(segments: Records, cam: Records, master: float) -> float:
+def wrap_master(segments: Records, cam: Record, master: float) -> float:
     """`master` folded into the cam's one period; unchanged for a cam that is not periodic."""
     start = segments[cam.first_segment].master_start
     phase = master - start
@@ -61,7 +64,7 @@ def wrap_master(segments: Records, cam: Records, master: float) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def evaluate_cam(
-    segments: Records, cam: Records, master: float
+    segments: Records, cam: Record, master: float
 ) -> tuple[float, float, float, float]:
     """Position and its first three derivatives with respect to the master.
 
@@ -80,7 +83,7 @@ def evaluate_cam(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sample_cam(segments: Records, cam: Records, master: Array, out: Array) -> None:
+def sample_cam(segments: Records, cam: Record, master: Array, out: Array) -> None:
     """Fill `out` (n, 4) with position and three derivatives at each of `master` (n,)."""
     for i in range(master.shape[0]):
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = evaluate_cam(segments, cam, master[i])

@@ -9,6 +9,7 @@ that sheet's inner edge where the sheet pushes it down, to the roller it wraps.
 from __future__ import annotations
 
 from math import isfinite, sqrt
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from motion.polynomials import arctangent
 
 Records = NDArray[np.void]
+# one record: its fields are beyond the type checker
+Record = Any
 
 FOLD_GEOMETRY_DTYPE = np.dtype(
     [
@@ -45,7 +48,7 @@ def fold_geometry(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _from_roller(geometry: Records, x: float, z: float) -> tuple[float, float, float, float]:
+def _from_roller(geometry: Record, x: float, z: float) -> tuple[float, float, float, float]:
     """Web from between the rollers to a point: its length, the unit vector of its straight part
     towards the point and the length of that part.
 
@@ -68,7 +71,7 @@ def _from_roller(geometry: Records, x: float, z: float) -> tuple[float, float, f
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def web_length_derivatives(
-    geometry: Records, side: float, table_x: float, arm_height: float
+    geometry: Record, side: float, table_x: float, arm_height: float
 ) -> tuple[float, float, float, float, float, float]:
     """Web length and its derivatives: (length, dL/dx, dL/dh, d2L/dx2, d2L/dxdh, d2L/dh2).
 
@@ -97,7 +100,7 @@ def web_length_derivatives(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def web_length(
-    geometry: Records, side: float, table_x: float, arm_height: float
+    geometry: Record, side: float, table_x: float, arm_height: float
 ) -> tuple[float, float, float]:
     """Web length in metres and its first derivatives (length, dL/dx, dL/dh)."""
     d = web_length_derivatives(geometry, side, table_x, arm_height)
@@ -106,7 +109,7 @@ def web_length(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def web_motion(
-    geometry: Records,
+    geometry: Record,
     side: float,
     table: tuple[float, float, float],
     arm: tuple[float, float, float],
@@ -122,7 +125,7 @@ def web_motion(
     return length, speed, acceleration
 
 
-def web_at_swap(geometry: Records) -> float:
+def web_at_swap(geometry: Record) -> float:
     """Web a laid sheet keeps: the length just before the fold changes sides less the length just
     after, both at the end of the stroke with the arm down; add it once a sheet for the total.
     """

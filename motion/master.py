@@ -7,13 +7,16 @@ only evaluates it.
 
 from __future__ import annotations
 
-from math import inf, isfinite, sqrt
+from math import inf, isfinite, isnan, sqrt
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 Records = NDArray[np.void]
+# one record: its fields are beyond the type checker
+Record = Any
 
 MASTER_RUNNING = 0
 MASTER_HELD = 1
@@ -73,8 +76,7 @@ def _speed_change(
     side = 1.0 if target >= level else -1.0
     v, a, wanted = side * speed, side * acceleration, side * target
     peak = sqrt(max(0.0, jerk_max * (wanted - v) + 0.5 * a * a))
-    if peak > acceleration_max:
-        peak = acceleration_max
+    peak = min(peak, acceleration_max)
     t1 = abs(peak - a) / jerk_max
     t3 = peak / jerk_max
     gained = 0.5 * (peak + a) * t1 + 0.5 * peak * t3
@@ -88,7 +90,7 @@ def _speed_change(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def stopping_distance(master: Records) -> float:
+def stopping_distance(master: Record) -> float:
     """Signed path the master still needs to stop from its state, in closed form."""
     change = _speed_change(
         master.speed, master.acceleration, 0.0, master.acceleration_max, master.jerk_max
@@ -109,7 +111,7 @@ def _furthest(speed: float, acceleration: float, a_max: float, jerk_max: float) 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _put_change(
-    master: Records, first: int, speed: float, acceleration: float, target: float, side: float
+    master: Record, first: int, speed: float, acceleration: float, target: float, side: float
 ) -> None:
     t1, t2, t3, j1, j3, _ = _speed_change(
         speed, acceleration, target, master.acceleration_max, master.jerk_max
@@ -139,7 +141,7 @@ def _peak_speed(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _plan(master: Records, target: float, hold: float) -> None:
+def _plan(master: Record, target: float, hold: float) -> None:
     """Write the phases that reach the target speed and, if a hold is ahead, stop exactly on it."""
     side = -1.0 if target < 0.0 else 1.0
     v, a, wanted = side * master.speed, side * master.acceleration, side * target
@@ -168,7 +170,7 @@ def _plan(master: Records, target: float, hold: float) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _restart_phase(master: Records, phase: int) -> None:
+def _restart_phase(master: Record, phase: int) -> None:
     master.phase = phase
     master.phase_position = master.position
     master.phase_speed = master.speed
@@ -177,7 +179,7 @@ def _restart_phase(master: Records, phase: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _evaluate(master: Records, t: float) -> None:
+def _evaluate(master: Record, t: float) -> None:
     v, a, j = master.phase_speed, master.phase_acceleration, master.jerks[master.phase]
     master.position = master.phase_position + t * (v + t * (0.5 * a + t * j / 6.0))
     master.speed = v + t * (a + 0.5 * t * j)
@@ -187,7 +189,7 @@ def _evaluate(master: Records, t: float) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _enter_next_phase(master: Records) -> None:
+def _enter_next_phase(master: Record) -> None:
     """Take up the next phase, setting exactly what rounding left beside its mark."""
     _evaluate(master, master.durations[master.phase])
     phase = master.phase + 1
@@ -206,7 +208,7 @@ def _enter_next_phase(master: Records) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def step_master_towards(
-    master: Records, target_speed: float, hold_position: float, period_s: float
+    master: Record, target_speed: float, hold_position: float, period_s: float
 ) -> int:
     """Advance by `period_s` towards `target_speed`, never past `hold_position`, stopping on it.
 
@@ -216,7 +218,7 @@ def step_master_towards(
     an infinite target or a limit not above zero: the master does not move). Who changes a limit on
     the way clears `planned`, and the next step plans anew.
     """
-    if not (abs(target_speed) < inf and hold_position == hold_position and 0.0 <= period_s < inf):
+    if not (abs(target_speed) < inf and not isnan(hold_position) and 0.0 <= period_s < inf):
         return MASTER_INPUT_INVALID
     if not (master.acceleration_max > 0.0 and master.jerk_max > 0.0):
         return MASTER_INPUT_INVALID
@@ -232,14 +234,14 @@ def step_master_towards(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def step_master(master: Records, target_speed: float, period_s: float) -> int:
+def step_master(master: Record, target_speed: float, period_s: float) -> int:
     """Advance by `period_s` towards `target_speed` (1.0 is 100 %, below zero reverses)."""
     hold = -inf if target_speed < 0.0 else inf
     return step_master_towards(master, target_speed, hold, period_s)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def shift_master(master: Records, distance: float) -> None:
+def shift_master(master: Record, distance: float) -> None:
     """Move the origin: positions grow by `distance`, the motion goes on unchanged.
 
     Subtract whole periods with it, so that the position keeps its resolution for ever.
