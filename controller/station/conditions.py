@@ -1,0 +1,107 @@
+"""Conditions: evaluated once a cycle from inputs and state; interlocks and start inhibits follow."""
+
+import numpy as np
+
+from controller.shared.conditions import CONDITION_COUNT, INTERLOCKS, ConditionId
+from controller.shared.records import RECORDS_MAX
+from controller.station.alarms import alarm_while
+from controller.station.drives import all_enabled, all_homed
+from controller.station.feeders import arm_picked, arm_released, sheets_needed
+from controller.station.kernel import kernel
+from controller.station.player import moves_done
+from drivers.image import AxisId, BusState, Polarity
+
+_CONDITION = np.array([row.condition for row in INTERLOCKS], np.int64)
+_ALARM = np.array([row.alarm for row in INTERLOCKS], np.int64)
+_INHIBITS = np.array([row.inhibits_start for row in INTERLOCKS], np.uint8)
+_LEFT, _RIGHT = int(AxisId.FINGER_LEFT_FRONT_IN), int(AxisId.FINGER_RIGHT_FRONT_IN)
+READING_AGE_MAX_NS = 500_000_000
+
+
+@kernel
+def _fingers_at(station, plan, first, in_m, down_m, tolerance_m):
+    for finger in range(2):
+        reach = station.status.axes[first + 2 * finger].actual_position_m
+        drop = station.status.axes[first + 2 * finger + 1].actual_position_m
+        if abs(reach - in_m) > tolerance_m or abs(drop - down_m) > tolerance_m:
+            return False
+    return True
+
+
+@kernel
+def _table_in_position(station, plan):
+    table = station.status.axes[AxisId.TABLE_X]
+    near = plan.axes[AxisId.TABLE_X].in_position_m
+    for end in range(2):
+        if abs(table.actual_position_m - plan.table_end_m[end]) <= near:
+            return True
+    return False
+
+
+@kernel
+def _sheets_available(station, inputs, plan, polarity):
+    needed = station.feeders[polarity].fetched_count < sheets_needed(plan, polarity)
+    return plan.dry or not needed or inputs.magazine_sheets[polarity] > 0
+
+
+@kernel
+def _sheet_ready(station, polarity):
+    feeder = station.feeders[polarity]
+    if feeder.releasing:
+        return False
+    return not feeder.staged.present or feeder.staged.corrected != 0
+
+
+@kernel
+def evaluate_conditions(state, station_index, inputs, plan):
+    """Fill `status.conditions` of one station."""
+    station = state.stations[station_index]
+    known = station.status.conditions
+    reported = inputs.stations[station_index]
+    known[ConditionId.ALWAYS] = 1
+    known[ConditionId.EMERGENCY_STOP_OK] = reported.emergency_stop_ok
+    known[ConditionId.SAFE_TORQUE_OFF_OK] = reported.safe_torque_off_ok
+    known[ConditionId.DOOR_CLOSED] = reported.door_closed
+    known[ConditionId.AIR_PRESSURE_OK] = reported.air_pressure_ok
+    known[ConditionId.BUS_OPERATIONAL] = inputs.bus.state != BusState.DOWN
+    known[ConditionId.DRIVES_ENABLED] = all_enabled(station)
+    known[ConditionId.AXES_HOMED] = all_homed(station)
+    known[ConditionId.PLAN_VALID] = plan.valid
+    room = state.records_produced - state.records_acknowledged
+    known[ConditionId.RECORDS_HAVE_ROOM] = room + state.machine.station_count <= RECORDS_MAX
+    age = inputs.time_ns - reported.tension_stamp_ns
+    known[ConditionId.READINGS_FRESH] = age < READING_AGE_MAX_NS
+    for polarity in range(2):
+        available = _sheets_available(station, reported, plan, polarity)
+        known[ConditionId.ANODES_AVAILABLE + polarity] = available
+        known[ConditionId.ANODE_SHEET_READY + polarity] = _sheet_ready(station, polarity)
+        known[ConditionId.ANODE_PICKED + polarity] = arm_picked(station, polarity)
+        released = arm_released(station, reported, plan, polarity)
+        known[ConditionId.ANODE_RELEASED + polarity] = released
+    for pair in range(2):
+        first = _LEFT if pair == Polarity.ANODE else _RIGHT
+        near = plan.axes[first].in_position_m
+        clamped = _fingers_at(station, plan, first, plan.finger_in_m, plan.finger_down_m, near)
+        known[ConditionId.LEFT_FINGERS_CLAMPED + pair] = clamped
+        clear = _fingers_at(station, plan, first, 0.0, 0.0, near)
+        known[ConditionId.LEFT_FINGERS_CLEAR + pair] = clear
+    known[ConditionId.TABLE_IN_POSITION] = _table_in_position(station, plan)
+    known[ConditionId.MOVES_DONE] = moves_done(station)
+    known[ConditionId.TENSION_PRESENT] = reported.tension_n > 0.3 * plan.web.tension_n
+
+
+@kernel
+def apply_interlocks(state, station_index):
+    """Raise the alarm of each interlock that does not hold; returns the start inhibits as bits."""
+    known = state.stations[station_index].status.conditions
+    inhibits = np.uint64(0)
+    for row in range(_CONDITION.size):
+        condition = _CONDITION[row]
+        if condition < 0 or condition >= CONDITION_COUNT:
+            continue
+        missing = not known[condition]
+        if _ALARM[row]:
+            alarm_while(state, station_index, _ALARM[row], -1, missing)
+        if missing and _INHIBITS[row]:
+            inhibits |= np.uint64(1) << np.uint64(condition)
+    return inhibits

@@ -1,0 +1,314 @@
+"""The machine: PackML from its table, commands answered, alarms' reactions obeyed."""
+
+import numpy as np
+
+from controller.shared.alarms import AlarmId, Reaction
+from controller.shared.commands import CommandCode, CommandResult
+from controller.shared.events import EventKind
+from controller.shared.packml import MODE_CHANGE_STATES, TRANSITIONS, Command, Mode, State
+from controller.station.alarms import emit, reset_alarms
+from controller.station.drives import FAULT_RESET_CYCLES, all_disabled, any_fault
+from controller.station.kernel import kernel
+from controller.station.quality import close_cell, reject_reason
+from controller.station.sequence import lead_in_done
+from controller.station.state import SequenceState
+
+_STATE_COUNT = max(State) + 1
+_NEXT = np.array(
+    [
+        [TRANSITIONS.get((s, c), 0) if s in set(State) else 0 for c in Command]
+        for s in range(_STATE_COUNT)
+    ],
+    np.int64,
+)
+_MODE_CHANGES = np.array([s in MODE_CHANGE_STATES for s in range(_STATE_COUNT)], np.uint8)
+_REACTIONS = np.zeros(len(Reaction), np.int64)
+_REACTIONS[Reaction.SUSPEND] = Command.SUSPEND
+_REACTIONS[Reaction.HOLD] = Command.HOLD
+_REACTIONS[Reaction.STOP] = Command.STOP
+_REACTIONS[Reaction.ABORT] = Command.ABORT
+
+# What must hold before drives may be powered: bits of the start inhibits.
+_SAFETY_BITS = np.uint64(0b11110)
+_BUS_BIT = np.uint64(1 << 5)
+OVERRIDE_MIN = 0.01
+
+
+@kernel
+def start_machine(state):
+    """First cycle: the machine wakes in Stopped, Production, at full speed."""
+    state.machine.state = State.STOPPED
+    state.machine.mode = Mode.PRODUCTION
+    state.machine.speed_override = 1.0
+    state.machine.state_since_ns = state.machine.time_ns
+    state.machine.mode_since_ns = state.machine.time_ns
+    for index in range(state.machine.station_count):
+        station = state.stations[index]
+        station.master.acceleration_max = 1.0
+        station.master.jerk_max = 1.0
+        station.status.plan_slot = 2 * index
+        station.next_plan_slot = -1
+    emit(state, EventKind.CORE_STARTED, 0, 0, -1, 0.0)
+
+
+@kernel
+def change_state(state, command):
+    """Follow the table; False where it has no such transition."""
+    old = state.machine.state
+    if old <= 0 or old >= _STATE_COUNT or command < 0 or command >= _NEXT.shape[1]:
+        return False
+    new = _NEXT[old, command]
+    if new == 0:
+        return False
+    state.machine.state = new
+    state.machine.state_since_ns = state.machine.time_ns
+    emit(state, EventKind.STATE_CHANGED, new, 0, -1, float(old))
+    return True
+
+
+@kernel
+def _begin_clearing(state):
+    for index in range(state.machine.station_count):
+        if any_fault(state.stations[index]):
+            state.stations[index].fault_reset = FAULT_RESET_CYCLES
+
+
+@kernel
+def _packml_command(state, code):
+    """Answer one of PackML's commands."""
+    inhibits = state.machine.start_inhibits
+    if code == CommandCode.START and inhibits != 0:
+        return CommandResult.REFUSED_INHIBITED
+    if code == CommandCode.RESET and inhibits & (_SAFETY_BITS | _BUS_BIT) != 0:
+        return CommandResult.REFUSED_INHIBITED
+    if not change_state(state, code):
+        return CommandResult.REFUSED_STATE
+    if code == CommandCode.CLEAR:
+        _begin_clearing(state)
+    if code == CommandCode.CLEAR or code == CommandCode.RESET or code == CommandCode.UNHOLD:
+        reset_alarms(state)
+    return CommandResult.ACCEPTED
+
+
+@kernel
+def _set_mode(state, value):
+    if not (value == 1.0 or value == 2.0 or value == 3.0):
+        return CommandResult.REFUSED_VALUE
+    if not _MODE_CHANGES[state.machine.state]:
+        return CommandResult.REFUSED_STATE
+    state.machine.mode = int(value)
+    state.machine.mode_since_ns = state.machine.time_ns
+    emit(state, EventKind.MODE_CHANGED, int(value), 0, -1, 0.0)
+    return CommandResult.ACCEPTED
+
+
+@kernel
+def _acknowledge_records(state, value):
+    counter = np.uint64(max(value, 0.0))
+    if counter > state.records_produced:
+        return CommandResult.REFUSED_VALUE
+    if counter > state.records_acknowledged:
+        state.records_acknowledged = counter
+    return CommandResult.ACCEPTED
+
+
+@kernel
+def _activate_plan(state, plans, index, value):
+    slot = int(value)
+    belongs = 0 <= index < state.machine.station_count and slot // 2 == index
+    if not belongs or slot < 0 or slot >= plans.size or not plans[slot].valid:
+        return CommandResult.REFUSED_VALUE
+    state.stations[index].next_plan_slot = slot
+    return CommandResult.ACCEPTED
+
+
+@kernel
+def _trim(state, plans, command):
+    """Live trims, bounded by the stage's range and the tension's warning band."""
+    index = command.station
+    if index < 0 or index >= state.machine.station_count or not command.value == command.value:
+        return CommandResult.REFUSED_VALUE
+    station = state.stations[index]
+    plan = plans[station.status.plan_slot]
+    if command.code == CommandCode.SET_TENSION_TRIM:
+        if abs(command.value) > plan.web.tension_warning_n:
+            return CommandResult.REFUSED_VALUE
+        station.tension_trim_n = command.value
+        return CommandResult.ACCEPTED
+    limit = plan.alignment.stage_range_rad if command.index == 2 else plan.alignment.stage_range_m
+    if command.index < 0 or command.index > 2 or abs(command.value) > 0.5 * limit:
+        return CommandResult.REFUSED_VALUE
+    if command.index == 2:
+        station.offset_trim_rad = command.value
+    else:
+        station.offset_trim_m[command.index] = command.value
+    return CommandResult.ACCEPTED
+
+
+@kernel
+def _answer(state, command, plans):
+    code = command.code
+    if 1 <= code <= 10:
+        return _packml_command(state, code)
+    if code == CommandCode.SET_MODE:
+        return _set_mode(state, command.value)
+    if code == CommandCode.SET_SPEED_OVERRIDE:
+        if not OVERRIDE_MIN <= command.value <= 1.0:
+            return CommandResult.REFUSED_VALUE
+        state.machine.speed_override = command.value
+        return CommandResult.ACCEPTED
+    if code == CommandCode.SET_CELLS:
+        if not 0.0 <= command.value < 1e9:
+            return CommandResult.REFUSED_VALUE
+        state.machine.cells_requested = int(command.value)
+        state.cells_started = state.machine.cells_done
+        if state.machine.cells_requested > 0:
+            state.machine.cells_requested += state.machine.cells_done
+        return CommandResult.ACCEPTED
+    if code == CommandCode.ACKNOWLEDGE_RECORDS:
+        return _acknowledge_records(state, command.value)
+    if code == CommandCode.ACTIVATE_PLAN:
+        return _activate_plan(state, plans, command.station, command.value)
+    if code == CommandCode.SET_TENSION_TRIM or code == CommandCode.SET_OFFSET_TRIM:
+        return _trim(state, plans, command)
+    if code == CommandCode.SHUT_DOWN:
+        state.shut_down_asked = 1
+        return CommandResult.ACCEPTED
+    return CommandResult.UNKNOWN
+
+
+@kernel
+def take_command(state, command, plans):
+    """Answer the command of this cycle, if there is one."""
+    if command.sequence == 0 or command.sequence == state.machine.last_command_sequence:
+        return
+    result = _answer(state, command, plans)
+    state.machine.last_command_sequence = command.sequence
+    state.machine.last_command_result = result
+    if command.code != CommandCode.ACKNOWLEDGE_RECORDS:
+        emit(
+            state, EventKind.COMMAND, command.code, command.station, command.source,
+            float(state.machine.last_command_result),
+        )
+
+
+@kernel
+def _every_station_idle(state):
+    for index in range(state.machine.station_count):
+        if state.stations[index].status.sequence != SequenceState.IDLE:
+            return False
+    return True
+
+
+@kernel
+def _at_rest(state):
+    for index in range(state.machine.station_count):
+        if not state.stations[index].at_rest:
+            return False
+    return True
+
+
+@kernel
+def _close_cells(state, plans, aborting):
+    for index in range(state.machine.station_count):
+        plan = plans[state.stations[index].status.plan_slot]
+        close_cell(state, index, plan, reject_reason(aborting))
+
+
+@kernel
+def _disabled(state):
+    """Remove the enable; True once every drive has followed."""
+    done = True
+    for index in range(state.machine.station_count):
+        station = state.stations[index]
+        station.enable = 0
+        station.status.sequence = SequenceState.OFF
+        done = done and all_disabled(station)
+    return done
+
+
+@kernel
+def _torque_gone(state):
+    """True when safety or a fault took the torque: waiting for a standstill on the path is vain."""
+    for index in range(state.machine.station_count):
+        known = state.stations[index].status.conditions
+        if not (known[1] and known[2]) or any_fault(state.stations[index]):
+            return True
+    return False
+
+
+@kernel
+def _cleared(state):
+    for index in range(state.machine.station_count):
+        station = state.stations[index]
+        if station.fault_reset > 0 or any_fault(station):
+            return False
+    return True
+
+
+@kernel
+def _lead_in_done(state):
+    for index in range(state.machine.station_count):
+        if not lead_in_done(state.stations[index]):
+            return False
+    return True
+
+
+@kernel
+def _acting_done(state, plans):
+    """Is what the present acting state is for accomplished?"""
+    current = state.machine.state
+    if current == State.RESETTING or current == State.COMPLETING:
+        return _every_station_idle(state)
+    if current == State.STARTING:
+        return _lead_in_done(state)
+    if current == State.EXECUTE:
+        wanted = state.machine.cells_requested
+        return wanted > 0 and state.machine.cells_done >= wanted and _every_station_idle(state)
+    if current == State.HOLDING or current == State.SUSPENDING:
+        return _at_rest(state)
+    if current == State.UNHOLDING or current == State.UNSUSPENDING:
+        return True
+    if current == State.STOPPING and _at_rest(state):
+        _close_cells(state, plans, False)
+        return True
+    if current == State.ABORTING and (_at_rest(state) or _torque_gone(state)):
+        _close_cells(state, plans, True)
+        return _disabled(state)
+    if current == State.CLEARING:
+        return _cleared(state)
+    return False
+
+
+@kernel
+def _shut_down(state):
+    """On the way out: stop along the path, then disable."""
+    current = state.machine.state
+    if current == State.STOPPED or current == State.ABORTED:
+        if _disabled(state):
+            state.shut_down_done = 1
+        return
+    change_state(state, Command.STOP)
+
+
+@kernel
+def step_machine(state, plans):
+    """Obey the strongest reaction, then let an acting state end when its work is done."""
+    if state.reaction > 0:
+        change_state(state, _REACTIONS[state.reaction])
+    elif state.machine.state == State.SUSPENDED and state.machine.stop_reason == AlarmId.NONE:
+        change_state(state, Command.UNSUSPEND)
+    if _acting_done(state, plans):
+        change_state(state, Command.STATE_COMPLETE)
+    if state.shut_down_asked:
+        _shut_down(state)
+
+
+@kernel
+def target_speed(state):
+    """The masters' target: the override while the state lets the machine move, else 0."""
+    current = state.machine.state
+    moving = current == State.EXECUTE or current == State.STARTING or current == State.RESETTING
+    if moving or current == State.COMPLETING:
+        return state.machine.speed_override
+    return 0.0

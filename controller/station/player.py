@@ -1,0 +1,195 @@
+"""The player: runs sections and routine steps over the virtual master's path time.
+
+A section plays cams; a routine plays one step at a time, each step a set of rest-to-rest moves over path
+time. So hold, stop, restart and override work in both alike, always along the path.
+"""
+
+from math import inf
+
+from controller.shared.plan import GateKind, StepKind
+from controller.station.alarms import raise_alarm
+from controller.station.kernel import kernel
+from controller.station.moves import evaluate_move, move_ended, plan_move
+from drivers.image import AXIS_COUNT, AxisId
+from motion.cam_table import evaluate_cam
+from motion.master import step_master_towards
+
+NOTHING = 0
+PASSED_END = 1
+
+
+@kernel
+def place_master(master, position, speed):
+    """Put the master on a point where every slave is at rest; a jump of speed is harmless there."""
+    master.position = position
+    master.speed = speed
+    master.acceleration = 0.0
+    master.jerk = 0.0
+    master.planned = 0
+
+
+@kernel
+def enter_section(station, plan, section_id, position_s):
+    """Start a section at a master position; relative cams continue from where their axes stand."""
+    section = plan.sections[section_id]
+    station.status.section = section_id
+    station.next_gate = section.first_gate
+    station.next_switch = section.first_switch
+    station.frozen = 0
+    for axis in range(AXIS_COUNT):
+        cam = section.cams[axis]
+        if plan.axes[axis].relative and cam.segment_count > 0:
+            start = evaluate_cam(plan.segments, cam, 0.0)[0]
+            station.axes[axis].base_m = station.axes[axis].position_m - start
+    place_master(station.master, position_s, station.master.speed)
+
+
+@kernel
+def _hold_position(station, plan, section):
+    """The nearest gate ahead that the master must brake for."""
+    end = section.first_gate + section.gate_count
+    for index in range(station.next_gate, end):
+        gate = plan.gates[index]
+        if gate.kind == GateKind.MOVING and not station.status.conditions[gate.condition]:
+            return gate.master_s
+    return inf
+
+
+@kernel
+def _wait_at_gate(state, station_index, gate):
+    """Note what the master waits for; too long a wait is an alarm."""
+    station = state.stations[station_index]
+    now = state.machine.time_ns
+    if station.status.gate_condition != gate.condition:
+        station.status.gate_condition = gate.condition
+        station.gate_since_ns = now
+    if gate.timeout_ns > 0 and now - station.gate_since_ns > gate.timeout_ns:
+        raise_alarm(state, station_index, gate.alarm, -1)
+
+
+@kernel
+def _pass_gates(state, station_index, plan, section):
+    """Pass every gate the master has reached whose condition holds; stand still at the first that not."""
+    station = state.stations[station_index]
+    end = section.first_gate + section.gate_count
+    while station.next_gate < end:
+        gate = plan.gates[station.next_gate]
+        if gate.master_s > station.master.position:
+            break
+        if not station.status.conditions[gate.condition]:
+            if gate.kind == GateKind.REST:
+                place_master(station.master, gate.master_s, 0.0)
+                station.frozen = 1
+            _wait_at_gate(state, station_index, gate)
+            return
+        station.next_gate += 1
+    if station.frozen:
+        station.frozen = 0
+    station.status.gate_condition = 0
+
+
+@kernel
+def step_section(state, station_index, plan, target_speed, hold_s, period_s):
+    """Advance the master in a section; PASSED_END once it stands at or beyond the section's end.
+
+    hold_s: a further position not to be passed (inf without).
+    """
+    station = state.stations[station_index]
+    section = plan.sections[station.status.section]
+    master = station.master
+    if station.frozen:
+        _pass_gates(state, station_index, plan, section)
+        if station.frozen:
+            return NOTHING
+        place_master(master, master.position, target_speed)
+    hold = _hold_position(station, plan, section)
+    if hold_s < hold:
+        hold = hold_s
+    # a hold behind the master is one it already passed
+    if hold < master.position:
+        hold = inf
+    step_master_towards(master, target_speed, hold, period_s)
+    _pass_gates(state, station_index, plan, section)
+    if master.position >= section.length_s:
+        return PASSED_END
+    return NOTHING
+
+
+@kernel
+def section_setpoints(station, plan):
+    """Set every cam's axis from the master: position and its derivatives over real time."""
+    section = plan.sections[station.status.section]
+    master = station.master
+    speed, change = master.speed, master.acceleration
+    for axis in range(AXIS_COUNT):
+        cam = section.cams[axis]
+        if cam.segment_count == 0:
+            continue
+        setpoint = station.axes[axis]
+        position, d1, d2, _ = evaluate_cam(plan.segments, cam, master.position)
+        base, scale = 0.0, 1.0
+        if plan.axes[axis].relative:
+            base, scale = setpoint.base_m, setpoint.cam_scale
+        setpoint.position_m = base + scale * position
+        setpoint.velocity_m_s = scale * d1 * speed
+        setpoint.acceleration_m_s2 = scale * (d2 * speed * speed + d1 * change)
+
+
+@kernel
+def start_moves(station, plan, first, count):
+    """Start every MOVE of a step group at the present path time; returns how many steps it holds.
+
+    A group is a run of MOVEs closed by an ACTION, a WAIT or the routine's end.
+    """
+    for index in range(first, first + count):
+        step = plan.steps[index]
+        if step.kind != StepKind.MOVE:
+            return index - first
+        setpoint = station.axes[step.axis]
+        limits = plan.axes[step.axis]
+        plan_move(setpoint.move, setpoint.position_m, step.position_m, limits, 0.0)
+    return count
+
+
+@kernel
+def is_stage(axis):
+    """Alignment stages move on the station's own clock: a correction goes on while the master waits."""
+    return AxisId.ANODE_STAGE_X <= axis <= AxisId.CATHODE_STAGE_THETA
+
+
+@kernel
+def moves_done(station):
+    """True when no move over path time is under way."""
+    for axis in range(AXIS_COUNT):
+        if station.axes[axis].move.active and not is_stage(axis):
+            return False
+    return True
+
+
+@kernel
+def move_setpoints(station):
+    """Set every moving axis; a move that ended gives its axis back."""
+    master = station.master
+    for axis in range(AXIS_COUNT):
+        setpoint = station.axes[axis]
+        if not setpoint.move.active:
+            continue
+        now, speed, change = master.position, master.speed, master.acceleration
+        if is_stage(axis):
+            now, speed, change = station.clock_s, 1.0, 0.0
+        position, d1, d2 = evaluate_move(setpoint.move, now)
+        setpoint.position_m = position
+        setpoint.velocity_m_s = d1 * speed
+        setpoint.acceleration_m_s2 = d2 * speed * speed + d1 * change
+        if move_ended(setpoint.move, now):
+            setpoint.move.active = 0
+
+
+@kernel
+def cancel_moves(station):
+    """Forget every move; setpoints stay where they are."""
+    for axis in range(AXIS_COUNT):
+        setpoint = station.axes[axis]
+        setpoint.move.active = 0
+        setpoint.velocity_m_s = 0.0
+        setpoint.acceleration_m_s2 = 0.0

@@ -1,0 +1,233 @@
+"""Quality: each layer as the stack camera saw it, the cell's verdict, and the cell's record."""
+
+import numpy as np
+
+from controller.shared.alarms import AlarmId
+from controller.shared.events import EventKind
+from controller.shared.plan import LAYERS_MAX
+from controller.shared.records import RejectReason, Verdict
+from controller.station.alarms import emit, raise_alarm
+from controller.station.kernel import kernel
+from controller.station.state import STACK_TRIGGERS_MAX
+from drivers.image import Polarity, ReadingQuality
+
+_STOPPED = int(RejectReason.STOPPED)
+_ABORTED = int(RejectReason.ABORTED)
+_OVERHANG = int(RejectReason.OVERHANG)
+_TENSION = int(RejectReason.TENSION)
+_UNMEASURED = int(RejectReason.LAYER_UNMEASURED)
+_HIPOT = int(RejectReason.HIPOT)
+_SPLICE = int(RejectReason.SPLICE)
+_MISSING = int(RejectReason.MISSING_SHEET)
+NOT_MEASURED = np.float32(1e9)
+
+
+@kernel
+def open_cell(state, station_index, plan):
+    """Start a new cell's record."""
+    station = state.stations[station_index]
+    record = station.record
+    state.cells_started += 1
+    station.status.cell = state.cells_started
+    station.status.sheet = 0
+    station.status.sheets = plan.sheets
+    station.cell_open = 1
+    station.pair_ns = 0
+    record.cell = state.cells_started
+    record.station = station_index
+    record.verdict = Verdict.NONE
+    record.reasons = 0
+    record.layer_count = 0
+    record.retries = 0
+    record.started_ns = state.machine.time_ns
+    record.hipot_resistance_ohm = 0.0
+    for index in range(record.alarms.size):
+        record.alarms[index] = station.status.alarms[index]
+    for index in range(record.plan_identity.size):
+        record.plan_identity[index] = plan.identity[index]
+    for index in range(record.phase_time_s.size):
+        record.phase_time_s[index] = 0.0
+    station.web.tension_sum_n = 0.0
+    station.web.tension_count = 0
+    station.web.tension_min_n = 1e9
+    station.web.tension_max_n = -1e9
+    for feeder in range(2):
+        station.feeders[feeder].fetched_count = 0
+        if station.feeders[feeder].fetched.present:
+            station.feeders[feeder].fetched_count += 1
+        if station.feeders[feeder].staged.present:
+            station.feeders[feeder].fetched_count += 1
+    emit(state, EventKind.CELL_STARTED, 0, station_index, -1, float(state.cells_started))
+
+
+@kernel
+def record_layer(state, station_index, polarity, sheet):
+    """Note a sheet that was just laid."""
+    station = state.stations[station_index]
+    record = station.record
+    now = state.machine.time_ns
+    station.status.sheet += 1
+    station.status.sheets_total += 1
+    index = record.layer_count
+    if index >= LAYERS_MAX:
+        raise_alarm(state, station_index, AlarmId.INTERNAL, -1)
+        return
+    layer = record.layers[index]
+    layer.polarity = polarity
+    layer.retries = sheet.retries
+    layer.before_m[0] = sheet.pose_x_m
+    layer.before_m[1] = sheet.pose_y_m
+    layer.before_rad = sheet.pose_theta_rad
+    layer.after_m[0] = NOT_MEASURED
+    layer.after_m[1] = NOT_MEASURED
+    layer.after_rad = 0.0
+    for edge in range(4):
+        layer.overhang_m[edge] = NOT_MEASURED
+    layer.time_s = 0.0 if index == 0 else (now - station.layer_ns) * 1e-9
+    station.layer_ns = now
+    if polarity == Polarity.ANODE:
+        if station.pair_ns > 0:
+            station.status.seconds_per_sheet = 0.5e-9 * (now - station.pair_ns)
+        station.pair_ns = now
+    record.layer_count = index + 1
+
+
+@kernel
+def trigger_stack_camera(state, station_index):
+    """Ask for a picture of the topmost layer."""
+    station = state.stations[station_index]
+    if station.record.layer_count == 0 or not station.cell_open:
+        return
+    station.stack_sequence += 1
+    slot = station.stack_triggers[station.stack_sequence % STACK_TRIGGERS_MAX]
+    slot.sequence = station.stack_sequence
+    slot.layer = station.record.layer_count - 1
+    slot.triggered_ns = state.machine.time_ns
+
+
+@kernel
+def _learn_bias(station, plan, polarity, reading):
+    """Run-to-run: the mean placement error, by an exponential average, for the next corrections."""
+    feeder = station.feeders[polarity]
+    gain = plan.alignment.drift_gain
+    feeder.bias_m[0] += gain * (reading.x_m - station.offset_trim_m[0])
+    feeder.bias_m[1] += gain * (reading.y_m - station.offset_trim_m[1])
+    feeder.bias_rad += gain * (reading.theta_rad - station.offset_trim_rad)
+
+
+@kernel
+def _measure_overhang(record, index, plan):
+    """Overhang of the anode over the cathode between a layer and the one below, edge by edge."""
+    layer, below = record.layers[index], record.layers[index - 1]
+    anode, cathode = layer, below
+    if layer.polarity == Polarity.CATHODE:
+        anode, cathode = below, layer
+    if below.after_m[0] == NOT_MEASURED:
+        return
+    shift_x = anode.after_m[0] - cathode.after_m[0]
+    shift_y = anode.after_m[1] - cathode.after_m[1]
+    turn = abs(anode.after_rad - cathode.after_rad)
+    half_x = plan.quality.sheet_half_length_m[Polarity.CATHODE]
+    half_y = plan.quality.sheet_half_width_m[Polarity.CATHODE]
+    nominal = plan.quality.overhang_m
+    layer.overhang_m[0] = nominal - shift_x - turn * half_y
+    layer.overhang_m[1] = nominal + shift_x - turn * half_y
+    layer.overhang_m[2] = nominal - shift_y - turn * half_x
+    layer.overhang_m[3] = nominal + shift_y - turn * half_x
+
+
+@kernel
+def read_stack_camera(state, station_index, inputs, plan):
+    """Take a new picture into the layer it was triggered for."""
+    station = state.stations[station_index]
+    reading = inputs.stack_camera
+    if reading.sequence == station.stack_sequence_read:
+        return
+    station.stack_sequence_read = reading.sequence
+    slot = station.stack_triggers[reading.sequence % STACK_TRIGGERS_MAX]
+    record = station.record
+    known = slot.sequence == reading.sequence and station.cell_open
+    if not known or slot.layer < 0 or slot.layer >= record.layer_count:
+        return
+    if reading.quality != ReadingQuality.GOOD:
+        return
+    layer = record.layers[slot.layer]
+    layer.after_m[0] = reading.x_m
+    layer.after_m[1] = reading.y_m
+    layer.after_rad = reading.theta_rad
+    station.status.overlay_x_m = reading.x_m
+    station.status.overlay_y_m = reading.y_m
+    station.status.overlay_theta_rad = reading.theta_rad
+    beyond = abs(reading.x_m) > plan.alignment.outlier_m
+    if not beyond and abs(reading.y_m) <= plan.alignment.outlier_m:
+        _learn_bias(station, plan, layer.polarity, reading)
+    if slot.layer > 0:
+        _measure_overhang(record, slot.layer, plan)
+
+
+@kernel
+def _judge(record, plan, station):
+    """Reasons to reject, from what was measured."""
+    reasons = record.reasons
+    unmeasured = 0
+    for index in range(record.layer_count):
+        layer = record.layers[index]
+        if layer.after_m[0] == NOT_MEASURED:
+            unmeasured += 1
+        for edge in range(4):
+            if layer.overhang_m[edge] < plan.quality.overhang_min_m:
+                reasons |= _OVERHANG
+    # one picture may be missing: its neighbours bound it; two may not
+    if unmeasured > 1:
+        reasons |= _UNMEASURED
+    if record.layer_count != plan.sheets and not plan.dry:
+        reasons |= _MISSING
+    if record.tension_min_n < plan.web.tension_min_n or record.tension_max_n > plan.web.tension_max_n:
+        reasons |= _TENSION
+    if record.hipot_resistance_ohm < plan.quality.hipot_min_ohm:
+        reasons |= _HIPOT
+    if record.alarms[AlarmId.SPLICE]:
+        reasons |= _SPLICE
+    return reasons
+
+
+@kernel
+def close_cell(state, station_index, plan, reasons):
+    """End the cell: its verdict, its record for the outbox, the counts.
+
+    reasons: RejectReason bits known beforehand (stopped, aborted), 0 for a cell that was finished.
+    """
+    station = state.stations[station_index]
+    if not station.cell_open:
+        return
+    record = station.record
+    web = station.web
+    station.cell_open = 0
+    record.tension_min_n = web.tension_min_n
+    record.tension_max_n = web.tension_max_n
+    record.tension_mean_n = web.tension_sum_n / web.tension_count if web.tension_count > 0 else 0.0
+    record.reasons |= reasons
+    if reasons == 0:
+        record.reasons = _judge(record, plan, station)
+    record.verdict = Verdict.GOOD if record.reasons == 0 else Verdict.REJECTED
+    record.finished_ns = state.machine.time_ns
+    state.records_produced += np.uint64(1)
+    record.counter = state.records_produced
+    station.record_ready = 1
+    state.machine.cells_done += 1
+    if record.verdict == Verdict.GOOD:
+        state.machine.cells_good += 1
+    else:
+        state.machine.cells_rejected += 1
+    station.status.cell = 0
+    station.status.sheet = 0
+    emit(
+        state, EventKind.CELL_FINISHED, record.verdict, station_index, record.reasons,
+        float(record.cell),
+    )  # fmt: skip
+
+
+@kernel
+def reject_reason(aborting):
+    """The reason a cell in work is rejected for when the machine ends it."""
+    return _ABORTED if aborting else _STOPPED

@@ -1,0 +1,362 @@
+"""The cell's sequence: power, homing, routines and half folds, one station at a time.
+
+PackML says whether a station may go on and where to; this says how it gets there.
+"""
+
+from math import inf
+
+from controller.shared.alarms import AlarmId
+from controller.shared.conditions import ConditionId
+from controller.shared.events import EventKind
+from controller.shared.packml import State
+from controller.shared.plan import Action, RoutineId, SectionId, StepKind
+from controller.station.alarms import emit, raise_alarm
+from controller.station.drives import all_enabled, all_homed, step_homing
+from controller.station.feeders import (
+    arm_picked,
+    discard,
+    home_stage,
+    pick,
+    release,
+    vacuum_off,
+)
+from controller.station.kernel import kernel
+from controller.station.player import (
+    NOTHING,
+    cancel_moves,
+    enter_section,
+    move_setpoints,
+    moves_done,
+    place_master,
+    section_setpoints,
+    start_moves,
+    step_section,
+)
+from controller.station.quality import (
+    close_cell,
+    open_cell,
+    record_layer,
+    trigger_stack_camera,
+)
+from controller.station.state import HomingPhase, SequenceState
+from controller.station.web import cut_web, start_web, start_wrap, swap_fold
+from drivers.image import AXIS_COUNT, AxisId, Polarity
+from motion.master import step_master
+
+POWER_TIMEOUT_NS = 5_000_000_000
+HOMING_TIMEOUT_NS = 60_000_000_000
+_TABLE_Z = int(AxisId.TABLE_Z)
+
+
+@kernel
+def _touch_down(state, station_index, plan, polarity):
+    """The arm stands on the stack: the sheet it brought is laid, the fold changes sides."""
+    station = state.stations[station_index]
+    sheet = station.feeders[polarity].placed
+    laid = sheet.present
+    swap_fold(station, plan)
+    station.axes[_TABLE_Z].cam_scale = 1.0 if laid else 0.0
+    if laid and station.cell_open:
+        record_layer(state, station_index, polarity, sheet)
+
+
+@kernel
+def act(state, station_index, inputs, outputs, plan, action, index):
+    """Carry out one action of the plan."""
+    station = state.stations[station_index]
+    polarity = index if 0 <= index < 2 else 0
+    if action == Action.TOUCH_DOWN:
+        _touch_down(state, station_index, plan, polarity)
+    elif action == Action.RELEASE:
+        release(station, polarity)
+    elif action == Action.PICK:
+        pick(state, station_index, plan, polarity)
+    elif action == Action.TRIGGER_STACK_CAMERA:
+        trigger_stack_camera(state, station_index)
+    elif action == Action.STAGE_HOME:
+        home_stage(station, plan, polarity)
+    elif action == Action.VACUUM_OFF:
+        if 0 <= index < station.grippers.size:
+            vacuum_off(station, index)
+    elif action == Action.DISCARD:
+        discard(station, polarity)
+    elif action == Action.WRAP:
+        start_wrap(station)
+    elif action == Action.CUT:
+        cut_web(station)
+    elif action == Action.HIPOT:
+        outputs.hipot_test = 1
+        station.record.hipot_resistance_ohm = inputs.hipot_resistance_ohm
+    elif action == Action.UNLOAD:
+        outputs.hipot_test = 0
+        close_cell(state, station_index, plan, 0)
+    elif action == Action.THREAD:
+        start_web(station, plan)
+
+
+@kernel
+def start_routine(state, station_index, plan, routine):
+    """Begin a routine at its first step."""
+    station = state.stations[station_index]
+    station.status.sequence = SequenceState.ROUTINE
+    station.status.routine = routine
+    station.status.step = 0
+    station.status.gate_condition = 0
+    station.step_started = 0
+    station.step_since_ns = state.machine.time_ns
+    cancel_moves(station)
+    place_master(station.master, 0.0, 0.0)
+
+
+@kernel
+def _begin_section(station, plan, section, position_s):
+    station.status.sequence = SequenceState.SECTION
+    enter_section(station, plan, section, position_s)
+
+
+@kernel
+def _run_step(state, station_index, inputs, outputs, plan, first):
+    """One routine step: starts what it does; returns how many steps are done with."""
+    station = state.stations[station_index]
+    step = plan.steps[first + station.status.step]
+    if step.kind == StepKind.ACTION:
+        act(state, station_index, inputs, outputs, plan, step.action, step.index)
+        return 1
+    if step.kind == StepKind.WAIT:
+        if station.status.conditions[step.condition]:
+            station.status.gate_condition = 0
+            return 1
+        station.status.gate_condition = step.condition
+        waited = state.machine.time_ns - station.step_since_ns
+        if step.timeout_ns > 0 and waited > step.timeout_ns:
+            raise_alarm(state, station_index, AlarmId.GATE_TIMEOUT, -1)
+        return 0
+    remaining = plan.routines[station.status.routine].step_count - station.status.step
+    if not station.step_started:
+        place_master(station.master, 0.0, station.master.speed)
+        station.step_started = start_moves(
+            station, plan, first + station.status.step, remaining
+        )
+        return 0
+    return station.step_started if moves_done(station) else 0
+
+
+@kernel
+def _run_routine(state, station_index, inputs, outputs, plan, speed, period_s):
+    """Run the routine on; True when its last step is done."""
+    station = state.stations[station_index]
+    routine = plan.routines[station.status.routine]
+    step_master(station.master, speed, period_s)
+    move_setpoints(station)
+    if speed == 0.0 and not station.step_started:
+        return False
+    # bounded: at most a routine's whole length of actions in one cycle
+    for _ in range(routine.step_count + 1):
+        if station.status.step >= routine.step_count:
+            return True
+        done = _run_step(state, station_index, inputs, outputs, plan, routine.first_step)
+        if done == 0:
+            return False
+        station.status.step += done
+        station.step_started = 0
+        station.step_since_ns = state.machine.time_ns
+    return False
+
+
+@kernel
+def _run_switches(state, station_index, inputs, outputs, plan):
+    station = state.stations[station_index]
+    section = plan.sections[station.status.section]
+    end = section.first_switch + section.switch_count
+    while station.next_switch < end:
+        switch = plan.switches[station.next_switch]
+        if switch.master_s > station.master.position:
+            return
+        act(state, station_index, inputs, outputs, plan, switch.action, switch.index)
+        station.next_switch += 1
+
+
+@kernel
+def _last_sheet_is_down(station, plan):
+    """At the left-hand touch-down: is the sheet under the arm the cell's last one?"""
+    if station.status.section != SectionId.TO_LEFT:
+        return False
+    if plan.dry:
+        return True
+    laid = station.status.sheet
+    return laid + 1 >= plan.sheets and station.feeders[Polarity.ANODE].placed.present != 0
+
+
+@kernel
+def dwell_end(station, plan):
+    """Master position where the placement of a section is over: its first gate's."""
+    section = plan.sections[station.status.section]
+    if station.status.sequence != SequenceState.SECTION or section.gate_count == 0:
+        return 0.0
+    return plan.gates[section.first_gate].master_s
+
+
+@kernel
+def _run_section(state, station_index, inputs, outputs, plan, speed, period_s):
+    """Run the half fold on and change to what follows it."""
+    station = state.stations[station_index]
+    end = dwell_end(station, plan)
+    hold = inf
+    if speed == 0.0 and _finishes_placement(state, station, end):
+        speed, hold = plan.creep_speed, end
+    result = step_section(state, station_index, plan, speed, hold, period_s)
+    move_setpoints(station)
+    if result == NOTHING:
+        section_setpoints(station, plan)
+        _run_switches(state, station_index, inputs, outputs, plan)
+        return
+    beyond = station.master.position - plan.sections[station.status.section].length_s
+    if _last_sheet_is_down(station, plan):
+        place_master(station.master, plan.sections[station.status.section].length_s, 0.0)
+        section_setpoints(station, plan)
+        start_routine(state, station_index, plan, RoutineId.FINISH)
+        return
+    following = SectionId.TO_RIGHT
+    if station.status.section == SectionId.TO_RIGHT:
+        following = SectionId.TO_LEFT
+    speed_now = station.master.speed
+    place_master(station.master, plan.sections[station.status.section].length_s, speed_now)
+    section_setpoints(station, plan)
+    _begin_section(station, plan, following, beyond)
+    section_setpoints(station, plan)
+    _run_switches(state, station_index, inputs, outputs, plan)
+
+
+@kernel
+def _finishes_placement(state, station, end_s):
+    """A stop inside the placement is carried to its end: clamped and released."""
+    stopping = state.machine.state == State.STOPPING or state.machine.state == State.ABORTING
+    resetting = state.machine.state == State.RESETTING
+    inside = 0.0 <= station.master.position < end_s
+    return (stopping or resetting) and inside and station.master.speed < 0.5
+
+
+@kernel
+def _may_start_cell(state, station):
+    """True while cells are wanted and there is room for their records."""
+    wanted = state.machine.cells_requested
+    if wanted > 0 and state.cells_started >= wanted:
+        return False
+    return station.status.conditions[ConditionId.RECORDS_HAVE_ROOM] != 0
+
+
+@kernel
+def _start_cell(state, station_index, plans):
+    """Activate a waiting plan, open the record, lead in."""
+    station = state.stations[station_index]
+    if station.next_plan_slot >= 0:
+        station.status.plan_slot = station.next_plan_slot
+        station.next_plan_slot = -1
+        emit(
+            state, EventKind.PLAN_ACTIVATED, station.status.plan_slot, station_index, -1, 0.0
+        )
+    plan = plans[station.status.plan_slot]
+    for index in range(plan.identity.size):
+        station.status.plan_identity[index] = plan.identity[index]
+    open_cell(state, station_index, plan)
+    start_routine(state, station_index, plan, RoutineId.LEAD_IN)
+
+
+@kernel
+def _routine_ended(state, station_index, plan, plans):
+    """What follows a routine."""
+    station = state.stations[station_index]
+    routine = station.status.routine
+    if routine == RoutineId.LEAD_IN:
+        _begin_section(station, plan, SectionId.TO_LEFT, 0.0)
+        station.next_switch = plan.sections[SectionId.TO_LEFT].first_switch
+    elif routine == RoutineId.FINISH:
+        if state.machine.state == State.EXECUTE and _may_start_cell(state, station):
+            _start_cell(state, station_index, plans)
+        else:
+            start_routine(state, station_index, plan, RoutineId.PARK)
+    else:
+        station.status.sequence = SequenceState.IDLE
+
+
+@kernel
+def _power_up(state, station_index, plan):
+    station = state.stations[station_index]
+    if all_enabled(station):
+        station.status.sequence = SequenceState.HOMING
+        station.state_since_ns = state.machine.time_ns
+        for axis in range(AXIS_COUNT):
+            if not station.axes[axis].homed:
+                station.axes[axis].homing = HomingPhase.NONE
+    elif state.machine.time_ns - station.state_since_ns > POWER_TIMEOUT_NS:
+        raise_alarm(state, station_index, AlarmId.DRIVE_NOT_ENABLED, -1)
+
+
+@kernel
+def _home(state, station_index, inputs, plan):
+    station = state.stations[station_index]
+    step_homing(state, station_index, inputs)
+    if all_homed(station):
+        start_routine(state, station_index, plan, RoutineId.CLEAR)
+    elif state.machine.time_ns - station.state_since_ns > HOMING_TIMEOUT_NS:
+        raise_alarm(state, station_index, AlarmId.HOMING_FAILED, -1)
+
+
+@kernel
+def _reset_station(state, station_index, plan):
+    """In Resetting: power what is off, clear what is on the machine."""
+    station = state.stations[station_index]
+    sequence = station.status.sequence
+    if sequence == SequenceState.OFF:
+        station.enable = 1
+        station.status.sequence = SequenceState.POWERING
+        station.state_since_ns = state.machine.time_ns
+    elif sequence == SequenceState.SECTION:
+        end = dwell_end(station, plan)
+        if not 0.0 <= station.master.position < end:
+            start_routine(state, station_index, plan, RoutineId.CLEAR)
+    elif sequence == SequenceState.ROUTINE and station.status.routine != RoutineId.CLEAR:
+        start_routine(state, station_index, plan, RoutineId.CLEAR)
+
+
+@kernel
+def _producing(state):
+    return state.machine.state == State.STARTING or state.machine.state == State.EXECUTE
+
+
+@kernel
+def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s):
+    """Advance one station by one cycle; `speed` is the master's target, 0 to stand."""
+    station = state.stations[station_index]
+    plan = plans[station.status.plan_slot]
+    station.clock_s += period_s
+    if state.machine.state == State.RESETTING:
+        _reset_station(state, station_index, plan)
+    elif _producing(state) and station.status.sequence == SequenceState.IDLE:
+        if _may_start_cell(state, station):
+            _start_cell(state, station_index, plans)
+            plan = plans[station.status.plan_slot]
+    sequence = station.status.sequence
+    if sequence == SequenceState.POWERING:
+        _power_up(state, station_index, plan)
+    elif sequence == SequenceState.HOMING:
+        _home(state, station_index, inputs, plan)
+    elif sequence == SequenceState.ROUTINE:
+        if _run_routine(state, station_index, inputs, outputs, plan, speed, period_s):
+            _routine_ended(state, station_index, plan, plans)
+    elif sequence == SequenceState.SECTION:
+        _run_section(state, station_index, inputs, outputs, plan, speed, period_s)
+    else:
+        move_setpoints(station)
+    master = station.master
+    station.at_rest = master.speed == 0.0 and master.acceleration == 0.0
+    station.status.master_s = master.position
+    station.status.master_speed = master.speed
+
+
+@kernel
+def lead_in_done(station):
+    """True once the station stacks, or has nothing to stack."""
+    sequence = station.status.sequence
+    picked = arm_picked(station, Polarity.ANODE)
+    return (sequence == SequenceState.SECTION and picked) or sequence == SequenceState.IDLE
