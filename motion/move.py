@@ -1,0 +1,132 @@
+"""Time-optimal moves from any state to any state the limits allow."""
+
+from math import isfinite
+
+from numba import njit
+
+from motion.limits import Result, limits_valid
+from motion.trajectory import append, begin, finish
+from motion.trajectory_brake import ROUNDING, brake
+from motion.trajectory_solver import fastest
+
+OK = int(Result.OK)
+LIMITS_INVALID = int(Result.LIMITS_INVALID)
+START_NOT_FINITE = int(Result.START_NOT_FINITE)
+TARGET_NOT_FINITE = int(Result.TARGET_NOT_FINITE)
+TARGET_VELOCITY_BEYOND_LIMIT = int(Result.TARGET_VELOCITY_BEYOND_LIMIT)
+TARGET_ACCELERATION_BEYOND_LIMIT = int(Result.TARGET_ACCELERATION_BEYOND_LIMIT)
+TARGET_NOT_APPROACHABLE = int(Result.TARGET_NOT_APPROACHABLE)
+NO_SOLUTION = int(Result.NO_SOLUTION)
+RESIDUAL = 1e-9
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def state_finite(state):
+    """True if the three numbers of a STATE_DTYPE record are finite."""
+    return isfinite(state.position) and isfinite(state.velocity) and isfinite(state.acceleration)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def directed_bounds(start, target, limits):
+    """Bounds of positive and of negative acceleration, for the direction of this move."""
+    if target.position >= start.position:
+        return limits.acceleration, limits.deceleration
+    return limits.deceleration, limits.acceleration
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def check_move(start, target, limits):
+    """OK, or why no move from start to target can be planned."""
+    if not limits_valid(limits):
+        return LIMITS_INVALID
+    if not state_finite(start):
+        return START_NOT_FINITE
+    if not state_finite(target):
+        return TARGET_NOT_FINITE
+    v = limits.velocity * (1.0 + ROUNDING)
+    if not abs(target.velocity) <= v:
+        return TARGET_VELOCITY_BEYOND_LIMIT
+    a, b = directed_bounds(start, target, limits)
+    acceleration = target.acceleration
+    if not -b * (1.0 + ROUNDING) <= acceleration <= a * (1.0 + ROUNDING):
+        return TARGET_ACCELERATION_BEYOND_LIMIT
+    dip = 0.5 * acceleration * acceleration / limits.jerk
+    if (acceleration > 0.0 and target.velocity - dip < -v) or (
+        acceleration < 0.0 and target.velocity + dip > v
+    ):
+        return TARGET_NOT_APPROACHABLE
+    return OK
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def append_brake(trajectory, velocity, a, b, jerk):
+    """Add what brings the first state back within the limits."""
+    first = trajectory.phases[0]
+    sign, ramp, hold = brake(first.velocity / jerk, first.acceleration / jerk, velocity, a, b)
+    if sign != 0.0:
+        append(trajectory, sign * jerk, ramp)
+        append(trajectory, 0.0, hold)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def append_shape(trajectory, jerk, first, last, shape):
+    """Add the phases of a shape between two accelerations (in units of the jerk)."""
+    _, peak, peak_hold, trough, trough_hold, cruise = shape
+    append(trajectory, jerk, peak - first)
+    append(trajectory, 0.0, peak_hold)
+    if cruise > 0.0:
+        append(trajectory, -jerk, peak)
+        append(trajectory, 0.0, cruise)
+        append(trajectory, -jerk, -trough)
+    else:
+        append(trajectory, -jerk, peak - trough)
+    append(trajectory, 0.0, trough_hold)
+    append(trajectory, jerk, last - trough)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def on_target(trajectory, target, limits):
+    """True if the last phase ends on the target, but for rounding."""
+    end, first = trajectory.phases[trajectory.count], trajectory.phases[0]
+    span = limits.velocity * end.start_s + abs(first.position) + abs(target.position)
+    return (
+        abs(end.position - target.position) <= RESIDUAL * span
+        and abs(end.velocity - target.velocity)
+        <= RESIDUAL * (limits.velocity + abs(first.velocity))
+        and abs(end.acceleration - target.acceleration)
+        <= RESIDUAL * (limits.acceleration + limits.deceleration + abs(first.acceleration))
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def plan_move(trajectory, start, target, limits):
+    """The fastest move between two STATE_DTYPE records under a LIMITS_DTYPE record.
+
+    Writes the TRAJECTORY_DTYPE record and answers a `Result`. A start outside the limits is
+    brought back first, by the shortest way at full jerk.
+    """
+    code = check_move(start, target, limits)
+    if code != OK:
+        return code
+    a, b = directed_bounds(start, target, limits)
+    jerk = limits.jerk
+    v, a, b = limits.velocity / jerk, a / jerk, b / jerk
+    begin(trajectory, start)
+    append_brake(trajectory, v, a, b, jerk)
+    state = trajectory.phases[trajectory.count]
+    first, last = state.acceleration / jerk, target.acceleration / jerk
+    sign, shape = fastest(
+        state.velocity / jerk,
+        first,
+        target.velocity / jerk,
+        last,
+        (target.position - state.position) / jerk,
+        v,
+        a,
+        b,
+    )
+    append_shape(trajectory, sign * jerk, sign * first, sign * last, shape)
+    if not on_target(trajectory, target, limits):
+        return NO_SOLUTION
+    finish(trajectory, target)
+    return OK
