@@ -1,0 +1,85 @@
+"""The seam on the wire: one cycle's frames out and back on an AF_PACKET socket, in compiled code."""
+
+from numba import njit
+
+from drivers.ethercat.frame import accept, missing, report, settle, stamp
+from drivers.ethercat.link import LINK_DTYPE
+from drivers.ethercat.process_data import pack, unpack
+from drivers.ethercat.system_calls import (
+    DONT_WAIT,
+    errno,
+    monotonic_ns,
+    recv,
+    send,
+    wait_readable,
+)
+from drivers.seam import EXCHANGE_SIGNATURE
+
+_RECEIVE_BYTES = 2048
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def send_frames(link):
+    """Send every frame of the cycle; one that the kernel refuses is counted and will be missed."""
+    for k in range(link.frame_count):
+        transmit = link.frames[k].transmit
+        length = link.frames[k].length
+        if send(link.descriptor, transmit.ctypes.data, length, DONT_WAIT) != length:
+            link.send_errors += 1
+            link.last_errno = errno()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def drain(link):
+    """Take every frame that waits in the socket."""
+    buffer = link.receive
+    length = recv(link.descriptor, buffer.ctypes.data, _RECEIVE_BYTES, DONT_WAIT)
+    while length > 0:
+        accept(link, buffer, length)
+        length = recv(link.descriptor, buffer.ctypes.data, _RECEIVE_BYTES, DONT_WAIT)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def receive_until(link, deadline_ns):
+    """Collect replies until all are here or the deadline has passed."""
+    time, poll = link.time, link.poll
+    drain(link)
+    while missing(link) > 0:
+        left_ns = deadline_ns - monotonic_ns(time, time.ctypes.data)
+        if left_ns <= 0:
+            return
+        if not link.busy_poll:
+            wait_readable(
+                link.descriptor, poll, poll.ctypes.data, time, time.ctypes.data, left_ns
+            )
+        drain(link)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def take(link, inputs):
+    """Close the cycle and hand fresh inputs to the image; returns an ExchangeCode."""
+    elapsed_ns = link.period_ns * (1 + int(link.misses_in_a_row))
+    code = settle(link)
+    if code == 0:
+        unpack(link, inputs, elapsed_ns)
+    report(link, inputs.bus)
+    return code
+
+
+@njit(EXCHANGE_SIGNATURE, cache=True, nogil=True, error_model="numpy")
+def exchange(image, context):
+    """Send the image's outputs, take the slaves' inputs within the reply time-out.
+
+    image: IMAGE_DTYPE record; context: uint8 view of a LINK_DTYPE record with an open descriptor. Returns
+    ExchangeCode.MISSED where the inputs stay the last good ones.
+    """
+    link = context.view(LINK_DTYPE)[0]
+    time = link.time
+    pack(link, image.outputs)
+    stamp(link)
+    start_ns = monotonic_ns(time, time.ctypes.data)
+    link.sent_ns = start_ns
+    send_frames(link)
+    receive_until(link, start_ns + link.reply_timeout_ns)
+    link.round_trip_ns = monotonic_ns(time, time.ctypes.data) - start_ns
+    return take(link, image.inputs)
