@@ -1,0 +1,198 @@
+"""The command line: thin, and quick to start; each command imports what it needs."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+CONFIG = Path(__file__).resolve().parents[1] / "config"
+EXIT_BROKEN_SETTINGS = 2
+
+app = typer.Typer(
+    help="Foldline: a real-time soft-PLC for Z-fold cell stackers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _shipped(name: str) -> Path:
+    """A shipped settings file, under the working directory where there is one."""
+    here = Path("config") / name
+    return here if here.exists() else CONFIG / name
+
+
+Config = Annotated[
+    Path, typer.Option("--config", default_factory=lambda: _shipped("machine.yaml"), help="Machine")
+]
+Plant = Annotated[
+    Path, typer.Option("--plant", default_factory=lambda: _shipped("plant.yaml"), help="Plant")
+]
+Recipe = Annotated[
+    Path,
+    typer.Option(
+        "--recipe", default_factory=lambda: _shipped("recipes/reference.yaml"), help="Recipe"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+@app.command()
+def check(config: Config, plant: Plant, recipe: Recipe) -> None:
+    """Validate the settings files and print what was read, or every error."""
+    from controller.display import print_axes, print_values
+
+    settings = _load(config, recipe, plant)
+    for title, part in settings.items():
+        print_values(title, part.model_dump(exclude={"stations": {"__all__": {"axes"}}}))
+    for station in settings["machine"].stations:
+        print_axes(station)
+
+
+@app.command()
+def run(
+    config: Config,
+    recipe: Recipe,
+    plant: Plant,
+    seconds: Annotated[float | None, typer.Option(min=0, help="End after this time.")] = None,
+    cells: Annotated[int | None, typer.Option(min=1, help="End after this many cells.")] = None,
+    manual: Annotated[bool, typer.Option(help="Leave Reset and Start to the operator.")] = False,
+) -> None:
+    """Run the machine in real time until it is stopped."""
+    _load(config, recipe, plant)
+    from controller import supervisor
+
+    raise typer.Exit(
+        supervisor.run(
+            config=config, recipe=recipe, plant=plant, seconds=seconds, cells=cells, manual=manual
+        )
+    )
+
+
+@app.command()
+def sim(
+    config: Config,
+    plant: Plant,
+    recipe: Recipe,
+    cells: Annotated[int, typer.Option(min=1, max=1_000_000, help="Cells to make.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 1,
+    faults: Annotated[Path | None, typer.Option(help="Fault schedule.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make cells in virtual time and print the judge's summary."""
+    settings = _load(config, recipe, plant)
+    from controller.display import progress_bar
+    from controller.simulate import simulate
+
+    with progress_bar("cells") as progress:
+        summary = simulate(
+            machine=settings["machine"],
+            plant=settings["plant"],
+            recipe=settings["recipe"],
+            cells=cells,
+            seed=seed,
+            faults=faults,
+            progress=progress,
+        )
+    _print_summary("Simulation", summary, as_json)
+
+
+@app.command()
+def plan(
+    config: Config,
+    recipe: Recipe,
+    png: Annotated[Path | None, typer.Option(help="Draw the timing chart here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compute the cycle plan: its pace, the ideal bound and what the excess is made of."""
+    settings = _load(config, recipe)
+    from controller.planning.command import plan_command
+
+    plan_command(settings["machine"], settings["recipe"], png=png, as_json=as_json)
+
+
+_FORWARDED: Any = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "help_option_names": [],
+}
+
+
+@app.command(context_settings=_FORWARDED)
+def bus(context: typer.Context) -> None:
+    """Look at the fieldbus: its slaves, their state and their errors."""
+    from controller.bus_command import bus_app
+
+    bus_app(args=context.args, prog_name="foldline bus")
+
+
+@app.command(context_settings=_FORWARDED)
+def users(context: typer.Context) -> None:
+    """Manage the users of the OPC UA server."""
+    from controller.gateway.commands import users_app
+
+    users_app(args=context.args, prog_name="foldline users")
+
+
+@app.command(context_settings=_FORWARDED)
+def trust(context: typer.Context) -> None:
+    """Manage the certificates that the OPC UA server trusts."""
+    from controller.gateway.commands import trust_app
+
+    trust_app(args=context.args, prog_name="foldline trust")
+
+
+def main() -> None:
+    """Entry point of the command `foldline`."""
+    app()
+
+
+def _load(config: Path, recipe: Path, plant: Path | None = None) -> dict[str, Any]:
+    """Every settings file asked for, or all that is wrong with any of them and exit status 2."""
+    from controller.settings.document import SettingsError
+    from controller.settings.loader import load_machine, load_recipe, load_settings
+    from controller.settings.together import problems_together
+
+    def load_plant() -> Any:
+        from controller.settings.plant import PlantSettings
+
+        return load_settings(plant or Path(), PlantSettings)
+
+    loaders: dict[str, Callable[[], Any]] = {
+        "machine": lambda: load_machine(config),
+        "recipe": lambda: load_recipe(recipe),
+    }
+    if plant is not None:
+        loaders["plant"] = load_plant
+    settings: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, load in loaders.items():
+        try:
+            settings[name] = load()
+        except SettingsError as error:
+            problems += error.problems
+    if not problems:
+        together = problems_together(settings["machine"], settings["recipe"])
+        problems += [f"{recipe}: {problem}" for problem in together]
+    if problems:
+        _refuse(problems)
+    return settings
+
+
+def _refuse(problems: list[str]) -> NoReturn:
+    from controller.settings.problems import one_screen
+
+    print(one_screen(problems), file=sys.stderr)
+    raise typer.Exit(EXIT_BROKEN_SETTINGS)
+
+
+def _print_summary(title: str, summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary, allow_nan=False))
+        return
+    from controller.display import print_values
+
+    print_values(title, summary)
