@@ -62,14 +62,19 @@ class Action(IntEnum):
     HIPOT = 10
     UNLOAD = 11  # the cell leaves the table: its record is closed
     THREAD = 12  # the web's end is clamped for the next cell
+    VACUUM_ON = 13  # gripper: grip whatever may lie there
 
 
 class StepKind(IntEnum):
-    """A routine's step: MOVE and ACTION start at once, WAIT holds until its condition is true."""
+    """A routine's step: MOVE and ACTION start at once, WAIT holds until its condition is true.
+
+    A DWELL lets `timeout_ns` go by.
+    """
 
     MOVE = 0
     ACTION = 1
     WAIT = 2
+    DWELL = 3
 
 
 GATE_DTYPE = np.dtype(

@@ -37,6 +37,7 @@ OVERRIDE_MIN = 0.01
 @kernel
 def start_machine(state):
     """First cycle: the machine wakes in Stopped, Production, at full speed."""
+    state.started = 1
     state.machine.state = State.STOPPED
     state.machine.mode = Mode.PRODUCTION
     state.machine.speed_override = 1.0

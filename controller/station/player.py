@@ -29,6 +29,15 @@ def place_master(master, position, speed):
 
 
 @kernel
+def skip_touch_down(station, plan, section_id):
+    """Enter without the placement a section begins with: there was none."""
+    section = plan.sections[section_id]
+    end = section.first_switch + section.switch_count
+    while station.next_switch < end and plan.switches[station.next_switch].master_s <= 0.0:
+        station.next_switch += 1
+
+
+@kernel
 def enter_section(station, plan, section_id, position_s):
     """Start a section at a master position; relative cams continue from where their axes stand."""
     section = plan.sections[section_id]

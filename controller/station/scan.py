@@ -43,7 +43,7 @@ def begin_cycle(inputs, state):
     state.machine.time_ns = inputs.time_ns
     state.machine.cycle = inputs.cycle
     show_machine(inputs, state)
-    if state.machine.state == 0:
+    if not state.started:
         start_machine(state)
 
 

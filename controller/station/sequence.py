@@ -29,6 +29,7 @@ from controller.station.player import (
     moves_done,
     place_master,
     section_setpoints,
+    skip_touch_down,
     start_moves,
     step_section,
 )
@@ -78,6 +79,9 @@ def act(state, station_index, inputs, outputs, plan, action, index):
     elif action == Action.VACUUM_OFF:
         if 0 <= index < station.grippers.size:
             vacuum_off(station, index)
+    elif action == Action.VACUUM_ON:
+        if 0 <= index < station.grippers.size:
+            station.grippers[index].on = 1
     elif action == Action.DISCARD:
         discard(station, polarity)
     elif action == Action.WRAP:
@@ -86,8 +90,8 @@ def act(state, station_index, inputs, outputs, plan, action, index):
         cut_web(station)
     elif action == Action.HIPOT:
         outputs.hipot_test = 1
-        station.record.hipot_resistance_ohm = inputs.hipot_resistance_ohm
     elif action == Action.UNLOAD:
+        station.record.hipot_resistance_ohm = inputs.hipot_resistance_ohm
         outputs.hipot_test = 0
         close_cell(state, station_index, plan, 0)
     elif action == Action.THREAD:
@@ -131,6 +135,8 @@ def _run_step(state, station_index, inputs, outputs, plan, first):
         if step.timeout_ns > 0 and waited > step.timeout_ns:
             raise_alarm(state, station_index, AlarmId.GATE_TIMEOUT, -1)
         return 0
+    if step.kind == StepKind.DWELL:
+        return 1 if state.machine.time_ns - station.step_since_ns >= step.timeout_ns else 0
     remaining = plan.routines[station.status.routine].step_count - station.status.step
     if not station.step_started:
         place_master(station.master, 0.0, station.master.speed)
@@ -269,7 +275,7 @@ def _routine_ended(state, station_index, plan, plans):
     routine = station.status.routine
     if routine == RoutineId.LEAD_IN:
         _begin_section(station, plan, SectionId.TO_LEFT, 0.0)
-        station.next_switch = plan.sections[SectionId.TO_LEFT].first_switch
+        skip_touch_down(station, plan, SectionId.TO_LEFT)
     elif routine == RoutineId.FINISH:
         if state.machine.state == State.EXECUTE and _may_start_cell(state, station):
             _start_cell(state, station_index, plans)

@@ -8,7 +8,10 @@ from controller.shared.events import EVENT_DTYPE
 from controller.shared.records import CELL_RECORD_DTYPE
 from controller.shared.status import MACHINE_STATUS_DTYPE, STATION_STATUS_DTYPE
 from drivers.image import AXIS_COUNT, GRIPPER_COUNT, STATIONS_MAX
+from motion.limits import LIMITS_DTYPE
 from motion.master import MASTER_DTYPE
+from motion.trajectory import STATE_DTYPE as STATE_DTYPE_OF_AXIS
+from motion.trajectory import TRAJECTORY_DTYPE
 
 EVENTS_PER_CYCLE_MAX = 64
 STACK_TRIGGERS_MAX = 8
@@ -51,17 +54,14 @@ OUTBOX_DTYPE = np.dtype(
     align=True,
 )
 
-# A rest-to-rest move over path time, symmetric: jerk, hold and cruise durations of its first half.
+# A rest-to-rest move, and when it began on the clock that runs it.
 MOVE_DTYPE = np.dtype(
     [
-        ("start_m", np.float64),
-        ("distance_m", np.float64),
-        ("jerk_m_s3", np.float64),
-        ("jerk_time_s", np.float64),
-        ("acceleration_time_s", np.float64),
-        ("cruise_time_s", np.float64),
-        ("duration_s", np.float64),
-        ("started_s", np.float64),  # on the clock that runs it
+        ("start", STATE_DTYPE_OF_AXIS),
+        ("target", STATE_DTYPE_OF_AXIS),
+        ("limits", LIMITS_DTYPE),
+        ("trajectory", TRAJECTORY_DTYPE),
+        ("started_s", np.float64),
         ("active", np.uint8),
     ],
     align=True,
@@ -193,6 +193,7 @@ STATE_DTYPE = np.dtype(
         ("records_acknowledged", np.uint64),
         ("cells_started", np.int64),
         ("reaction", np.int32),  # strongest Reaction an alarm asked for in this cycle
+        ("started", np.uint8),
         ("shut_down_asked", np.uint8),
         ("shut_down_done", np.uint8),  # axes at rest, drives disabled: the loop may end
         ("stations", STATION_STATE_DTYPE, (STATIONS_MAX,)),

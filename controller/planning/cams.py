@@ -1,0 +1,133 @@
+"""The cams of a half fold, one an axis, laid out after its timeline."""
+
+from dataclasses import dataclass
+
+from controller.planning.profiles import fastest_move, limits_of
+from controller.planning.timeline import PlanRefused, Timeline
+from controller.settings.machine import StationSettings
+from controller.settings.recipe import RecipeSettings
+from controller.shared.plan import SectionId
+from drivers.image import AxisId, Polarity
+from motion.cam_laws import POLYNOMIAL_345
+from motion.cam_moves import Move, moves_to_cam
+from motion.cam_table import CamTable
+
+_LEFT = (
+    (AxisId.FINGER_LEFT_FRONT_IN, AxisId.FINGER_LEFT_FRONT_DOWN),
+    (AxisId.FINGER_LEFT_REAR_IN, AxisId.FINGER_LEFT_REAR_DOWN),
+)
+_RIGHT = (
+    (AxisId.FINGER_RIGHT_FRONT_IN, AxisId.FINGER_RIGHT_FRONT_DOWN),
+    (AxisId.FINGER_RIGHT_REAR_IN, AxisId.FINGER_RIGHT_REAR_DOWN),
+)
+_ARMS = (
+    (AxisId.ANODE_ARM_X, AxisId.ANODE_ARM_Z),
+    (AxisId.CATHODE_ARM_X, AxisId.CATHODE_ARM_Z),
+)
+
+
+@dataclass(frozen=True)
+class Half:
+    """Who does what in a half fold that leads to one end."""
+
+    section: SectionId
+    leaving: Polarity  # its arm stands on the stack at the start
+    arriving: Polarity
+    new_fingers: tuple[tuple[AxisId, AxisId], ...]
+    old_fingers: tuple[tuple[AxisId, AxisId], ...]
+    from_sign: float  # of the table's start position
+
+
+HALVES = (
+    Half(SectionId.TO_LEFT, Polarity.CATHODE, Polarity.ANODE, _LEFT, _RIGHT, 1.0),
+    Half(SectionId.TO_RIGHT, Polarity.ANODE, Polarity.CATHODE, _RIGHT, _LEFT, -1.0),
+)
+
+
+def _finger_cams(
+    station: StationSettings, times: Timeline, half: Half
+) -> dict[AxisId, CamTable]:
+    """New fingers in and down from touch-down on; old ones out, then up, once the new are down."""
+    fingers, period = station.fingers, times.period_s
+    reach = fastest_move(fingers.in_m, limits_of(station.axes.finger_in.values))
+    drop = fastest_move(fingers.down_m, limits_of(station.axes.finger_down.values))
+    for name, move in (("finger_in", reach), ("finger_down", drop)):
+        if move.length > fingers.time_s:
+            raise PlanRefused(
+                f"fingers.time_s = {fingers.time_s}: {name} needs {move.length:.4f} s at its limits; "
+                "raise its limits or allow more time"
+            )
+    out = times.old_fingers_s
+    away = out + reach.length + drop.length
+    if away > times.clear_gate_s:
+        raise PlanRefused(
+            f"fingers: the old pair is away at {away:.3f} s, after {times.clear_gate_s:.3f} s when "
+            "the next arm comes down; raise the finger limits"
+        )
+    cams: dict[AxisId, CamTable] = {}
+    down = fingers.time_s - drop.length
+    for reach_axis, drop_axis in half.new_fingers:
+        moves = [Move(0.0, reach.length, fingers.in_m, reach)]
+        cams[reach_axis] = moves_to_cam(period, 0.0, moves)
+        moves = [Move(down, fingers.time_s, fingers.down_m, drop)]
+        cams[drop_axis] = moves_to_cam(period, 0.0, moves)
+    for reach_axis, drop_axis in half.old_fingers:
+        moves = [Move(out, out + reach.length, 0.0, reach)]
+        cams[reach_axis] = moves_to_cam(period, fingers.in_m, moves)
+        moves = [Move(out + reach.length, away, 0.0, drop)]
+        cams[drop_axis] = moves_to_cam(period, fingers.down_m, moves)
+    return cams
+
+
+def _arm_cams(station: StationSettings, times: Timeline, half: Half) -> dict[AxisId, CamTable]:
+    """The arms change places: transfers above the clearance height, descents to touch and to pick."""
+    arm, period = station.arm, times.period_s
+    z_limits = limits_of(station.axes.arm_z.values)
+    transfer = fastest_move(arm.transfer_m, limits_of(station.axes.arm_x.values))
+    start, end = times.transfer_start_s, times.transfer_start_s + times.transfer_time_s
+    rise = fastest_move(times.apex_m, z_limits)
+    retreat = fastest_move(times.retreat_apex_m, z_limits)
+    arriving_x, arriving_z = _ARMS[half.arriving]
+    leaving_x, leaving_z = _ARMS[half.leaving]
+    lift = times.release_s
+    return {
+        arriving_x: moves_to_cam(period, -arm.transfer_m, [Move(start, end, 0.0, transfer)]),
+        leaving_x: moves_to_cam(period, 0.0, [Move(start, end, -arm.transfer_m, transfer)]),
+        arriving_z: moves_to_cam(
+            period,
+            0.0,
+            [
+                Move(lift, lift + rise.length, times.apex_m, rise),
+                Move(period - rise.length, period, 0.0, rise),
+            ],
+        ),
+        leaving_z: moves_to_cam(
+            period,
+            0.0,
+            [
+                Move(lift, lift + retreat.length, times.retreat_apex_m, retreat),
+                Move(times.pick_s - retreat.length, times.pick_s, 0.0, retreat),
+            ],
+        ),
+    }
+
+
+def half_cams(
+    station: StationSettings,
+    recipe: RecipeSettings,
+    times: Timeline,
+    table: CamTable,
+    half: Half,
+) -> dict[AxisId, CamTable]:
+    """Every cam of one half fold by axis; axes without one are not cam-driven in it."""
+    period, end = times.period_s, 0.5 * station.table.stroke_m
+    start = half.from_sign * end
+    traverse = Move(times.table_start_s, times.table_end_s, -start, table)
+    middle = 0.5 * (times.table_start_s + times.table_end_s)
+    drop = Move(times.table_start_s, middle, -recipe.layer_thickness_m, POLYNOMIAL_345)
+    return {
+        AxisId.TABLE_X: moves_to_cam(period, start, [traverse]),
+        AxisId.TABLE_Z: moves_to_cam(period, 0.0, [drop]),
+        **_finger_cams(station, times, half),
+        **_arm_cams(station, times, half),
+    }

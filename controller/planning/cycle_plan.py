@@ -1,0 +1,307 @@
+"""From settings and recipe to a cycle plan: the records the core runs."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.planning.cams import HALVES, Half, half_cams
+from controller.planning.profiles import limits_of
+from controller.planning.routines import Step, routines
+from controller.planning.timeline import Bound, PlanRefused, Timeline, ideal_bound, timeline
+from controller.settings.machine import MachineSettings, StationSettings
+from controller.settings.recipe import RecipeSettings
+from controller.shared.alarms import AlarmId
+from controller.shared.conditions import ConditionId
+from controller.shared.plan import (
+    GATES_MAX,
+    PLAN_DTYPE,
+    SEGMENTS_MAX,
+    STEPS_MAX,
+    SWITCHES_MAX,
+    Action,
+    GateKind,
+)
+from drivers.image import AXIS_KIND, AxisId, AxisKind, Polarity
+from motion.cam_table import CamTable, pack
+from motion.optimise import optimise_move
+from motion.optimise_problem import ForceLimits, ModeBand, MoveProblem
+
+Progress = Callable[[float, str], None]
+RESIDUAL_M = 8e-6  # of the 10 um allowed: the rest is the drive's
+GATE_TIMEOUT_S = 5.0
+TABLE_SEGMENTS = 120
+_RELATIVE = frozenset({AxisKind.TABLE_Z})
+
+
+@dataclass(frozen=True)
+class CyclePlan:
+    """A plan's bytes and what a person wants to know of it."""
+
+    record: NDArray[np.void]  # (1,) of PLAN_DTYPE
+    bound: Bound
+    times: Timeline
+    table: CamTable
+    cams: dict[Half, dict[AxisId, CamTable]]
+
+    @property
+    def ratio(self) -> float:
+        """Planned seconds a sheet over the ideal bound."""
+        return self.times.period_s / self.bound.seconds
+
+
+def table_move(
+    station: StationSettings, recipe: RecipeSettings, progress: Progress | None = None
+) -> CamTable:
+    """The table's optimised move over its stroke: limits, forces, and a quiet load at the end.
+
+    The rms force is allowed over the whole half fold; its length is the move's own result, so the
+    search runs twice.
+    """
+    axis, mode = station.axes.table_x.values, station.table_mode
+    band = ModeBand(
+        frequency_hz=mode.frequency_hz * (1.0 - 0.5 * mode.fall),
+        damping=mode.damping,
+        spread=mode.tolerance + 0.5 * mode.fall,
+        residual_m=RESIDUAL_M,
+    )
+    period = ideal_bound(station).seconds
+    for _ in range(2):
+        force = ForceLimits(
+            mass_kg=axis.mass_kg + recipe.stack_mass_kg,
+            peak_n=axis.force_peak_n,
+            rms_n=axis.force_rms_n,
+            friction_n=axis.friction_n,
+            period_s=period,
+        )
+        problem = MoveProblem(station.table.stroke_m, limits_of(axis), band, force)
+        cam = optimise_move(problem, progress, TABLE_SEGMENTS).cam
+        period = timeline(station, recipe, cam).period_s
+    return cam
+
+
+def make_plan(
+    machine: MachineSettings,
+    recipe: RecipeSettings,
+    station_index: int = 0,
+    progress: Progress | None = None,
+) -> CyclePlan:
+    """Compute a station's cycle plan; PlanRefused where the recipe cannot be made on it."""
+    station = machine.stations[station_index]
+    _check_recipe(station, recipe)
+    bound = ideal_bound(station)
+    table = table_move(station, recipe, progress)
+    times = timeline(station, recipe, table)
+    cams = {half: half_cams(station, recipe, times, table, half) for half in HALVES}
+    plan = np.zeros(1, PLAN_DTYPE)
+    record = plan[0]
+    _fill_parameters(record, machine, station, recipe)
+    record["bound_s"] = bound.seconds
+    _fill_cams(record, cams, times)
+    _fill_sections(record, times)
+    _fill_routines(record, routines(station, recipe))
+    record["valid"] = 1
+    record["identity"] = np.frombuffer(hashlib.sha256(plan.tobytes()).digest(), np.uint8)
+    return CyclePlan(plan, bound, times, table, cams)
+
+
+def _check_recipe(station: StationSettings, recipe: RecipeSettings) -> None:
+    reach = 0.5 * station.table.stroke_m
+    x = station.axes.table_x.values
+    if not (x.position_min_m <= -reach and reach <= x.position_max_m):
+        raise PlanRefused(
+            f"table.stroke_m = {station.table.stroke_m}: the ends +-{reach} lie outside table_x's "
+            f"travel {x.position_min_m} to {x.position_max_m}; widen the travel"
+        )
+    if recipe.fold_pitch_m >= station.table.stroke_m:
+        raise PlanRefused(
+            f"recipe {recipe.name}: fold pitch = {recipe.fold_pitch_m:g} m: not below the table's "
+            f"stroke {station.table.stroke_m:g}; the sheet cannot be folded on this machine"
+        )
+    depth = recipe.sheets * recipe.layer_thickness_m
+    room = -station.table.unload_position_m
+    if depth >= room:
+        raise PlanRefused(
+            f"recipe {recipe.name}: stack = {depth:g} m: above the {room:g} m of table_z; "
+            "use fewer or thinner layers"
+        )
+
+
+def _fill_axes(record: np.void, station: StationSettings) -> None:
+    for axis in AxisId:
+        kind = AXIS_KIND[axis]
+        values = station.axes.of_kind(kind).values
+        row = record["axes"][axis]
+        for name in values._fields:
+            if name in row.dtype.names:
+                row[name] = getattr(values, name)
+        row["relative"] = kind in _RELATIVE
+
+
+def _fill_web(record: np.void, station: StationSettings, recipe: RecipeSettings) -> None:
+    web, settings = record["web"], station.web
+    values = {
+        "tension_n": recipe.tension_n,
+        "tension_warning_n": settings.tension_warning_share * recipe.tension_n,
+        "tension_min_n": recipe.reject.tension_min_n,
+        "tension_max_n": recipe.reject.tension_max_n,
+        "fold_pitch_m": recipe.fold_pitch_m,
+        "stroke_m": station.table.stroke_m,
+        "roller_height_m": settings.roller_height_m,
+        "roller_radius_m": settings.roller_radius_m,
+        "finger_height_m": station.fingers.down_m,
+        "layer_thickness_m": recipe.layer_thickness_m,
+        "stiffness_n": recipe.web_stiffness_n,
+        "free_span_m": settings.free_span_m,
+        "feed_lag_s": settings.feed_lag_s,
+        "dancer_gain_1_s": settings.dancer.gain_1_s,
+        "tension_gain_m_ns": settings.tension_gain_m_n_s,
+        "dancer_limit_m": settings.dancer.limit_m,
+        "loop_length_m": settings.loop.length_m,
+        "loop_gain_1_s": settings.loop.gain_1_s,
+        "edge_gain_1_s": settings.edge.gain_1_s,
+        "edge_warning_m": settings.edge.warning_m,
+        "roll_radius_min_m": settings.loop.roll_radius_min_m,
+    }
+    for name, value in values.items():
+        web[name] = value
+
+
+def _fill_alignment(record: np.void, station: StationSettings) -> None:
+    row, camera, stage = record["alignment"], station.sheet_camera, station.stage
+    values = {
+        "stage_range_m": stage.range_m,
+        "stage_range_rad": stage.range_rad,
+        "camera_late_ns": int(camera.latency_late_s * 1e9),
+        "camera_timeout_ns": int(camera.timeout_s * 1e9),
+        "camera_retries": camera.retries,
+        "pick_retries": station.vacuum.pick_retries,
+        "drift_gain": station.stack_camera.drift_gain,
+        "outlier_m": camera.outlier_m,
+        "outlier_rad": camera.outlier_rad,
+        "camera_sigma_m": camera.sigma_m,
+        "camera_sigma_rad": camera.sigma_rad,
+        "placement_sigma_m": station.placement.sigma_m,
+        "placement_sigma_rad": station.placement.sigma_rad,
+    }
+    for name, value in values.items():
+        row[name] = value
+
+
+def _fill_quality(record: np.void, recipe: RecipeSettings) -> None:
+    row, cathode = record["quality"], recipe.cathode
+    anode_m = recipe.anode.overhang_m
+    row["overhang_m"] = anode_m
+    row["overhang_min_m"] = recipe.reject.overhang_min_m
+    row["separator_overhang_m"] = recipe.separator.overhang_m
+    row["hipot_min_ohm"] = recipe.reject.hipot_min_ohm
+    for polarity, extra in ((Polarity.ANODE, anode_m), (Polarity.CATHODE, 0.0)):
+        row["sheet_half_length_m"][polarity] = 0.5 * cathode.length_x_m + extra
+        row["sheet_half_width_m"][polarity] = 0.5 * cathode.width_y_m + extra
+
+
+def _fill_parameters(
+    record: np.void, machine: MachineSettings, station: StationSettings, recipe: RecipeSettings
+) -> None:
+    vacuum, thickness = record["vacuum"], (recipe.anode.thickness_m, recipe.cathode.thickness_m)
+    record["sheets"] = recipe.sheets
+    record["table_end_m"] = (-0.5 * station.table.stroke_m, 0.5 * station.table.stroke_m)
+    record["finger_down_m"] = station.fingers.down_m
+    record["finger_in_m"] = station.fingers.in_m
+    record["table_window_m"] = station.arm.window_m
+    record["master_acceleration_1_s"] = machine.master.acceleration_1_s
+    record["master_jerk_1_s2"] = machine.master.jerk_1_s2
+    record["creep_speed"] = 0.25
+    vacuum["made_pa"] = station.vacuum.made_pa
+    vacuum["released_pa"] = station.vacuum.released_pa
+    vacuum["timeout_ns"] = int(station.vacuum.timeout_s * 1e9)
+    vacuum["sheet_thickness_m"] = thickness
+    vacuum["double_sheet_m"] = station.vacuum.double_sheet_ratio * max(thickness)
+    _fill_axes(record, station)
+    _fill_web(record, station, recipe)
+    _fill_alignment(record, station)
+    _fill_quality(record, recipe)
+
+
+def _fill_cams(
+    record: np.void, cams: dict[Half, dict[AxisId, CamTable]], times: Timeline
+) -> None:
+    places = [(half.section, axis) for half in HALVES for axis in cams[half]]
+    tables = [cams[half][axis] for half in HALVES for axis in cams[half]]
+    rows, segments = pack(tables)
+    if len(segments) > SEGMENTS_MAX:
+        raise PlanRefused(
+            f"plan: segments = {len(segments)}: above {SEGMENTS_MAX}; use coarser cams"
+        )
+    record["segments"][: len(segments)] = segments
+    record["segment_count"] = len(segments)
+    for (section, axis), row in zip(places, rows, strict=True):
+        record["sections"][section]["cams"][axis] = row
+    for half in HALVES:
+        record["sections"][half.section]["length_s"] = times.period_s
+
+
+def _gates(half: Half, times: Timeline) -> list[tuple[float, GateKind, ConditionId]]:
+    """Gates of a half fold in order; those at rest cost nothing when their condition is in time."""
+    new, old = ConditionId.LEFT_FINGERS_CLAMPED, ConditionId.RIGHT_FINGERS_CLEAR
+    if half.leaving == Polarity.ANODE:
+        new, old = ConditionId.RIGHT_FINGERS_CLAMPED, ConditionId.LEFT_FINGERS_CLEAR
+    gates = [
+        (times.release_s, GateKind.REST, ConditionId(ConditionId.ANODE_RELEASED + half.leaving)),
+        (times.release_s, GateKind.REST, ConditionId(ConditionId.ANODE_PICKED + half.arriving)),
+        (times.release_s, GateKind.REST, new),
+        (
+            times.ready_gate_s,
+            GateKind.MOVING,
+            ConditionId(ConditionId.ANODE_SHEET_READY + half.leaving),
+        ),
+        (times.clear_gate_s, GateKind.MOVING, old),
+        (times.period_s, GateKind.REST, ConditionId.TABLE_IN_POSITION),
+    ]
+    return sorted(gates, key=lambda gate: gate[0])
+
+
+def _switches(half: Half, times: Timeline) -> list[tuple[float, Action, Polarity]]:
+    return [
+        (0.0, Action.TOUCH_DOWN, half.leaving),
+        (0.0, Action.RELEASE, half.leaving),
+        (times.release_s + 1e-6, Action.TRIGGER_STACK_CAMERA, half.leaving),
+        (times.stage_home_s, Action.STAGE_HOME, half.arriving),
+        (times.pick_s, Action.PICK, half.leaving),
+    ]
+
+
+def _fill_sections(record: np.void, times: Timeline) -> None:
+    gate_row = switch_row = 0
+    for half in HALVES:
+        section = record["sections"][half.section]
+        gates, switches = _gates(half, times), _switches(half, times)
+        section["first_gate"], section["gate_count"] = gate_row, len(gates)
+        section["first_switch"], section["switch_count"] = switch_row, len(switches)
+        for master_s, kind, condition in gates:
+            row = record["gates"][gate_row]
+            row["master_s"], row["kind"], row["condition"] = master_s, kind, condition
+            row["timeout_ns"], row["alarm"] = int(GATE_TIMEOUT_S * 1e9), AlarmId.GATE_TIMEOUT
+            gate_row += 1
+        for master_s, action, index in switches:
+            record["switches"][switch_row] = (master_s, action, index)
+            switch_row += 1
+    assert gate_row <= GATES_MAX and switch_row <= SWITCHES_MAX
+
+
+def _fill_routines(record: np.void, tables: dict[int, list[Step]]) -> None:
+    row = 0
+    for routine, steps in tables.items():
+        record["routines"][routine] = (row, len(steps))
+        if row + len(steps) > STEPS_MAX:
+            raise PlanRefused(f"plan: steps = {row + len(steps)}: above {STEPS_MAX}")
+        for step in steps:
+            place = record["steps"][row]
+            place["kind"], place["position_m"] = step.kind, step.position_m
+            place["axis"] = step.axis if step.axis is not None else 0
+            place["action"], place["index"] = step.action, step.index
+            place["condition"] = step.condition
+            place["timeout_ns"] = int(step.timeout_s * 1e9)
+            row += 1
