@@ -25,6 +25,13 @@ _QUICK_STOP = int(Controlword.QUICK_STOP)
 _SWITCH_ON = int(Controlword.SWITCH_ON)
 _ENABLE_OPERATION = int(Controlword.ENABLE_OPERATION)
 
+_COMMAND_FAULT_RESET = int(PowerCommand.FAULT_RESET)
+_COMMAND_DISABLE_VOLTAGE = int(PowerCommand.DISABLE_VOLTAGE)
+_COMMAND_QUICK_STOP = int(PowerCommand.QUICK_STOP)
+_COMMAND_SHUTDOWN = int(PowerCommand.SHUTDOWN)
+_COMMAND_SWITCH_ON = int(PowerCommand.SWITCH_ON)
+_COMMAND_ENABLE_OPERATION = int(PowerCommand.ENABLE_OPERATION)
+
 # The command that leads one step towards OPERATION_ENABLED from each state.
 _TOWARDS_ENABLED = np.array(
     [
@@ -62,16 +69,16 @@ def power_command(controlword, previous):
     """Return the PowerCommand a controlword gives (IEC 61800-7-201, table 8)."""
     word = np.int64(controlword)
     if word & 0x80 and not np.int64(previous) & 0x80:
-        return int(PowerCommand.FAULT_RESET)
+        return _COMMAND_FAULT_RESET
     if not word & _ENABLE_VOLTAGE:
-        return int(PowerCommand.DISABLE_VOLTAGE)
+        return _COMMAND_DISABLE_VOLTAGE
     if not word & _QUICK_STOP:
-        return int(PowerCommand.QUICK_STOP)
+        return _COMMAND_QUICK_STOP
     if not word & _SWITCH_ON:
-        return int(PowerCommand.SHUTDOWN)
+        return _COMMAND_SHUTDOWN
     if not word & _ENABLE_OPERATION:
-        return int(PowerCommand.SWITCH_ON)
-    return int(PowerCommand.ENABLE_OPERATION)
+        return _COMMAND_SWITCH_ON
+    return _COMMAND_ENABLE_OPERATION
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

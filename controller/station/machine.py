@@ -250,7 +250,7 @@ def _cleared(state):
 @kernel
 def _lead_in_done(state):
     for index in range(state.machine.station_count):
-        if not lead_in_done(state.stations[index]):
+        if not lead_in_done(state, state.stations[index]):
             return False
     return True
 

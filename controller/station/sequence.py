@@ -361,8 +361,8 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
 
 
 @kernel
-def lead_in_done(station):
+def lead_in_done(state, station):
     """True once the station stacks, or has nothing to stack."""
     sequence = station.status.sequence
-    picked = arm_picked(station, Polarity.ANODE)
-    return (sequence == SequenceState.SECTION and picked) or sequence == SequenceState.IDLE
+    idle = sequence == SequenceState.IDLE and not _may_start_cell(state, station)
+    return idle or (sequence == SequenceState.SECTION and arm_picked(station, Polarity.ANODE))
