@@ -11,6 +11,8 @@ SIZE_MAX_BYTES = 256 * 1024
 VALUES_MAX = 20_000
 DEPTH_MAX = 32
 
+_PLAIN_TAGS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
+
 Key = tuple[str | int, ...]
 Place = tuple[Path, int]
 
@@ -100,6 +102,8 @@ class _Reader:
             limits = f"more than {VALUES_MAX} values or {DEPTH_MAX} levels"
             raise yaml.MarkedYAMLError(problem=limits, problem_mark=node.start_mark)
         self._document.places[key] = self._document.path, node.start_mark.line + 1
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN_TAGS:
+            raise yaml.MarkedYAMLError(problem=f"tag {node.tag}", problem_mark=node.start_mark)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, key)
         if isinstance(node, yaml.SequenceNode):
