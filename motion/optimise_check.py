@@ -1,0 +1,140 @@
+"""Check a move without the planner's formulas: sample the cam, integrate the mode step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi, sqrt
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from motion.cam_table import CamTable, pack, sample_cam
+from motion.fold_geometry import web_motion
+from motion.optimise_problem import MoveProblem
+
+Array = NDArray[np.float64]
+# one record: its fields are beyond the type checker
+Record = Any
+
+
+@dataclass(frozen=True)
+class MoveCheck:
+    """Extremes of a move as found by dense sampling; None where nothing was asked."""
+
+    duration_s: float
+    velocity_max_m_s: float
+    acceleration_max_m_s2: float
+    deceleration_max_m_s2: float
+    jerk_max_m_s3: float
+    residual_max_m: float | None
+    residual_frequency_hz: float | None
+    force_peak_n: float | None
+    force_rms_n: float | None
+    web_acceleration_max_m_s2: float | None
+
+    def keeps(self, problem: MoveProblem, tolerance: float = 1e-6) -> bool:
+        """True if no bound of the problem is exceeded by more than `tolerance` of itself."""
+        limits, share = problem.limits, 1.0 + tolerance
+        pairs = [
+            (self.velocity_max_m_s, limits.velocity),
+            (self.acceleration_max_m_s2, limits.acceleration),
+            (self.deceleration_max_m_s2, limits.deceleration),
+            (self.jerk_max_m_s3, limits.jerk),
+        ]
+        if problem.mode and self.residual_max_m is not None:
+            pairs.append((self.residual_max_m, problem.mode.residual_m))
+        if problem.force and self.force_peak_n is not None and self.force_rms_n is not None:
+            pairs.append((self.force_peak_n, problem.force.peak_n))
+            pairs.append((self.force_rms_n, problem.force.rms_n))
+        if problem.web and self.web_acceleration_max_m_s2 is not None:
+            pairs.append((self.web_acceleration_max_m_s2, problem.web.acceleration_m_s2))
+        return all(value <= limit * share for value, limit in pairs)
+
+
+def check_move(
+    cam: CamTable, problem: MoveProblem, step_s: float = 1e-5, frequencies: int = 401
+) -> MoveCheck:
+    """Sample a forward move every `step_s` and at its knots, and integrate the mode at
+    `frequencies` points of its band.
+    """
+    grid = np.linspace(cam.start, cam.end, int(np.ceil(cam.length / step_s)) + 1)
+    times = np.union1d(grid, cam.knots)
+    states = cam.sample(times)
+    inside = states[:-1]
+    residual, worst_hz = None, None
+    if problem.mode is not None:
+        band = problem.mode.frequencies(frequencies)
+        amplitudes = residual_vibration(cam, band, problem.mode.damping, step_s)
+        residual, worst_hz = float(amplitudes.max()), float(band[amplitudes.argmax()])
+    peak, rms = _forces(times, states, problem)
+    return MoveCheck(
+        cam.length,
+        float(np.abs(inside[:, 1]).max()),
+        float(inside[:, 2].max()),
+        float(-inside[:, 2].min()),
+        float(np.abs(inside[:, 3]).max()),
+        residual,
+        worst_hz,
+        peak,
+        rms,
+        _web_peak(states, problem),
+    )
+
+
+def _forces(times: Array, states: Array, problem: MoveProblem) -> tuple[float | None, float | None]:
+    force = problem.force
+    if force is None:
+        return None, None
+    newtons = force.mass_kg * states[:, 2] + force.friction_n * np.sign(states[:, 1])
+    period = force.period_s or float(times[-1] - times[0])
+    return float(np.abs(newtons).max()), sqrt(float(np.trapezoid(newtons**2, times)) / period)
+
+
+def _web_peak(states: Array, problem: MoveProblem) -> float | None:
+    web = problem.web
+    if web is None:
+        return None
+    record, arm_up = web.geometry[0], (float("inf"), 0.0, 0.0)
+    return max(
+        abs(web_motion(record, web.side, (web.start_m + x, v, a), arm_up)[2])
+        for x, v, a in states[:, :3]
+    )
+
+
+def residual_vibration(
+    cam: CamTable, frequencies_hz: Array, damping: float, step_s: float = 1e-5
+) -> Array:
+    """Amplitude (n,) that a mode at each of `frequencies_hz` (n,) is left with after the cam, by
+    Runge-Kutta integration of the load's deflection q'' + 2 d w q' + w2 q = -acceleration.
+    """
+    steps = int(np.ceil(cam.length / step_s))
+    halves = np.linspace(cam.start, cam.end, 2 * steps + 1)
+    cams, segments = pack([cam])
+    states = np.empty((halves.size, 4))
+    sample_cam(segments, cams[0], halves, states)
+    out = np.empty(np.size(frequencies_hz))
+    accelerations = np.ascontiguousarray(states[:, 2])
+    _integrate(accelerations, cam.length / steps, 2.0 * pi * frequencies_hz, damping, out)
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _integrate(halves: Array, h: float, omegas: Array, damping: float, out: Array) -> None:
+    for i in range(omegas.shape[0]):
+        w = omegas[i]
+        spring, damper = w * w, 2.0 * damping * w
+        q, r = 0.0, 0.0
+        for k in range(0, halves.shape[0] - 1, 2):
+            k1 = -halves[k] - damper * r - spring * q
+            q2, r2 = q + 0.5 * h * r, r + 0.5 * h * k1
+            k2 = -halves[k + 1] - damper * r2 - spring * q2
+            q3, r3 = q + 0.5 * h * r2, r + 0.5 * h * k2
+            k3 = -halves[k + 1] - damper * r3 - spring * q3
+            q4, r4 = q + h * r3, r + h * k3
+            k4 = -halves[k + 2] - damper * r4 - spring * q4
+            q += h / 6.0 * (r + 2.0 * r2 + 2.0 * r3 + r4)
+            r += h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+        ringing = (r + damping * w * q) / (w * sqrt(1.0 - damping * damping))
+        out[i] = sqrt(q * q + ringing * ringing)
