@@ -1,0 +1,69 @@
+"""The planner process: short-lived; computes plans and writes them whole into idle slots.
+
+Run as `python -m controller.planning.process --memory-fd N --config F --recipe F --slot S`.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from controller.planning.cycle_plan import make_plan
+from controller.planning.timeline import PlanRefused
+from controller.settings.document import SettingsError
+from controller.settings.loader import load_machine, load_recipe
+from controller.shared.commands import CommandCode, CommandResult
+from controller.shared.layout import ProcessId
+from controller.shared.view import SharedView
+
+EXIT_REFUSED = 2
+EXIT_NOT_TAKEN = 3
+TAKEN_WITHIN_S = 5.0
+
+
+def write_plans(view: SharedView, config: Path, recipe: Path, slot: int) -> bool:
+    """Compute every station's plan, write all, and activate them; False when the core refuses.
+
+    Nothing is written before all are computed, so a refused recipe leaves the machine as it was.
+    """
+    machine, made = load_machine(config), load_recipe(recipe)
+    plans = [make_plan(machine, made, index) for index in range(len(machine.stations))]
+    for index, plan in enumerate(plans):
+        sequence = view.write_plan(index, slot, plan.record[0])
+        _wait(lambda i=index, s=sequence: view.plan_loaded(i, slot) >= s)  # type: ignore[misc]
+    answers = []
+    for index in range(len(plans)):
+        sent = view.send(CommandCode.ACTIVATE_PLAN, station=index, value=float(2 * index + slot))
+        _wait(lambda s=sent: view.answer(s) is not None)  # type: ignore[misc]
+        answers.append(view.answer(sent))
+    return all(answer == CommandResult.ACCEPTED for answer in answers)
+
+
+def _wait(done) -> None:  # type: ignore[no-untyped-def]
+    end = time.monotonic() + TAKEN_WITHIN_S
+    while not done() and time.monotonic() < end:
+        time.sleep(0.002)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m controller.planning.process")
+    parser.add_argument("--memory-fd", type=int, required=True)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--slot", type=int, choices=(0, 1), required=True)
+    options = parser.parse_args(arguments)
+    view = SharedView.attach(options.memory_fd, ProcessId.PLANNER)
+    try:
+        taken = write_plans(view, options.config, options.recipe, options.slot)
+    except (PlanRefused, SettingsError) as refused:
+        print(f"plan refused: {refused}", file=sys.stderr)
+        return EXIT_REFUSED
+    if not taken:
+        print("plan not activated: the core did not take it", file=sys.stderr)
+        return EXIT_NOT_TAKEN
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
