@@ -1,5 +1,6 @@
 """The machine put together: image, backend, state and plans. The only module that knows hal_sim."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,14 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.runtime.loop_state import new_loop
-from controller.shared.layout import MEMORY_DTYPE
-from controller.shared.packml import Mode, State
+from controller.shared.layout import MEMORY_DTYPE, PLAN_SLOTS
 from controller.shared.plan import PLAN_DTYPE
 from controller.station.scan import scan
 from controller.station.state import STATE_DTYPE
 from drivers.image import IMAGE_DTYPE
-
-PLAN_SLOTS_A_STATION = 2
 
 
 @dataclass
@@ -36,11 +34,33 @@ class Machine:
         self.loop = new_loop(self.station_count, self.period_ns)
         inputs = self.image[0]["inputs"]
         inputs["station_count"], inputs["period_ns"] = self.station_count, self.period_ns
-        status = self.state[0]["machine"]
-        status["station_count"], status["speed_override"] = self.station_count, 1.0
-        status["state"], status["mode"] = State.STOPPED, Mode.PRODUCTION
 
 
 def new_plans(station_count: int) -> NDArray[np.void]:
     """Return empty plan slots, two a station."""
-    return np.zeros(PLAN_SLOTS_A_STATION * station_count, PLAN_DTYPE)
+    return np.zeros(PLAN_SLOTS * station_count, PLAN_DTYPE)
+
+
+def build_simulated(
+    station_count: int,
+    period_ns: int,
+    plant: Mapping[str, Any],
+    plans: NDArray[np.void],
+    seed: int,
+) -> Machine:
+    """Build a machine whose hardware is the simulator.
+
+    plant: the dumped plant file; plans: PLAN_DTYPE, slots 2 i and 2 i + 1 of station i.
+    """
+    from hal_sim.context import make_context
+    from hal_sim.exchange import exchange
+
+    context = make_context(plant, station_count, period_ns, seed)
+    return Machine(exchange, context, plans, station_count, period_ns)
+
+
+def simulated_figures(machine: Machine) -> dict[str, Any]:
+    """Return what the judge measured on a simulated machine."""
+    from hal_sim.judge.figures import figures
+
+    return figures(machine.context)

@@ -187,7 +187,8 @@ def _find_plan(state, memory, loop, copy):
     sequence = load_acquire(address_of(memory.stations[station].plans[slot]))
     loaded = loop.plans_loaded[station, slot]
     own = state.stations[station]
-    in_use = loaded != _ZERO and (own.status.plan_slot == slot or own.next_plan_slot == slot)
+    wanted = own.status.plan_slot == copy.slot or own.next_plan_slot == copy.slot
+    in_use = wanted and loaded != _ZERO
     if sequence == _ZERO or sequence == loaded or in_use:
         return False
     copy.sequence = copy.sum = copy.xor = sequence

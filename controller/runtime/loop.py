@@ -60,8 +60,7 @@ RUN_SIGNATURE: Any = types.int64(
 _DONE, _SHUT_DOWN = int(LoopCode.CYCLES_DONE), int(LoopCode.SHUT_DOWN)
 _EXCHANGE_FAILED = int(LoopCode.EXCHANGE_FAILED)
 _FAILED = int(ExchangeCode.FAILED)
-_OVERRUN, _STARTED = int(EventKind.OVERRUN), int(EventKind.CORE_STARTED)
-_STOPPED = int(EventKind.CORE_STOPPED)
+_OVERRUN, _STOPPED = int(EventKind.OVERRUN), int(EventKind.CORE_STOPPED)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -93,8 +92,6 @@ def run(wait, exchange, scan, image, context, state, plans, memory, loop, max_cy
     image, state, memory, loop: records of IMAGE_DTYPE, STATE_DTYPE, MEMORY_DTYPE and LOOP_DTYPE;
     context: the backend's own bytes; plans: PLAN_DTYPE array, two slots a station.
     """
-    if loop.cycle == 0:
-        emit(memory, loop, _STARTED, 0, 0.0)
     for _ in range(max_cycles):
         begin_cycle(image.inputs, memory, loop, wait(loop.deadline_ns))
         start_ns = monotonic_ns()

@@ -1,0 +1,147 @@
+"""The compile gate: compiled code is ready and fits before the machine may run.
+
+numba's own cache does not see edited callees, imported constants or its own settings, so the folder is
+keyed by all of them, and everything is compiled there once, under a lock, in a process of its own.
+This module sets numba's environment and so must run before numba is imported.
+"""
+
+import fcntl
+import hashlib
+import importlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPILED_SOURCES = (
+    "motion",
+    "drivers",
+    "hal_sim",
+    "controller/shared",
+    "controller/station",
+    "controller/runtime",
+    "controller/planning",
+)
+DISTRIBUTIONS = ("numba", "llvmlite", "numpy")
+FOLDERS_KEPT = 6
+MARKER = "complete"
+COMPILING = "compiling "  # how the warm-up names a function on its standard output
+
+Progress = Callable[[int, str], None]
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """Where this build's compiled code lies."""
+
+    path: Path
+    writable: bool
+
+    @property
+    def warm(self) -> bool:
+        """Tell whether everything the core needs was compiled here before."""
+        return (self.path / MARKER).exists()
+
+
+def enter() -> CacheFolder:
+    """Point numba at this build's cache folder; RuntimeError when numba is already imported."""
+    if "numba" in sys.modules:
+        raise RuntimeError("compile gate: numba is already imported; enter the gate first")
+    os.environ["NUMBA_DISABLE_INTEL_SVML"] = "1"
+    os.environ.pop("NUMBA_CACHE_DIR", None)
+    path = _base() / cache_key()
+    writable = _make_writable(path)
+    if writable:
+        os.environ["NUMBA_CACHE_DIR"] = str(path)
+    return CacheFolder(path, writable)
+
+
+def _base() -> Path:
+    own = os.environ.get("FOLDLINE_CACHE")
+    return Path(own) if own else Path("~/.cache/foldline/numba").expanduser()
+
+
+def _make_writable(path: Path) -> bool:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def cache_key() -> str:
+    """Return the key of this build: sources, versions, processor and numba's settings."""
+    digest = hashlib.sha256()
+    for line in _identity():
+        digest.update(line.encode() + b"\n")
+    for source in _sources():
+        digest.update(str(source.relative_to(ROOT)).encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def _identity() -> Iterator[str]:
+    binding = importlib.import_module("llvmlite.binding")
+    yield platform.python_version()
+    yield from (importlib.metadata.version(name) for name in DISTRIBUTIONS)
+    yield binding.get_host_cpu_name()
+    yield binding.get_host_cpu_features().flatten()
+    yield from (f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("NUMBA_"))
+
+
+def _sources() -> list[Path]:
+    return sorted(path for folder in COMPILED_SOURCES for path in (ROOT / folder).rglob("*.py"))
+
+
+def warm_up(folder: CacheFolder, progress: Progress | None = None) -> None:
+    """Compile everything the core needs into the folder unless that was done before.
+
+    Another process that does the same is waited for. `progress` takes the number of functions so far
+    and the name of the one being compiled. RuntimeError when the compilation fails.
+    """
+    if folder.warm or not folder.writable:
+        return
+    with _locked(folder.path / "lock"):
+        if not folder.warm:
+            _compile(progress)
+            (folder.path / MARKER).touch()
+    _forget_old(folder.path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(progress: Progress | None) -> None:
+    command = [sys.executable, "-m", "controller.runtime.warm_up"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        count = 0
+        for line in process.stdout:
+            if line.startswith(COMPILING):
+                count += 1
+                if progress is not None:
+                    progress(count, line.removeprefix(COMPILING).strip())
+    if process.returncode:
+        raise RuntimeError(f"compile gate: the compilation failed, status {process.returncode}")
+
+
+def _forget_old(current: Path) -> None:
+    """Remove all but the newest folders; one in use is among them."""
+    folders = [path for path in current.parent.iterdir() if (path / MARKER).exists()]
+    folders.sort(key=lambda path: (path / MARKER).stat().st_mtime, reverse=True)
+    for path in folders[FOLDERS_KEPT:]:
+        if path != current:
+            shutil.rmtree(path, ignore_errors=True)
