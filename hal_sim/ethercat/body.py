@@ -1,0 +1,135 @@
+"""The whole virtual machine behind a wire in one buffer: segment, faults, slaves, image and plant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from drivers.ethercat.topology import Topology
+from drivers.image import IMAGE_DTYPE
+from hal_sim.ethercat import bench_drives
+from hal_sim.ethercat.bench_drives import BENCH_DTYPE
+from hal_sim.ethercat.build import make_segment
+from hal_sim.ethercat.coupling import from_machine, to_machine
+from hal_sim.ethercat.faults import WIRE_DTYPE, Fault, carry, install_faults
+from hal_sim.ethercat.layout import SEGMENT_DTYPE, SLAVE_DTYPE
+from hal_sim.ethercat.states import watch
+
+BENCH, MACHINE = 0, 1  # what stands behind the slaves
+_ALIGNMENT = 64
+
+BODY_DTYPE = np.dtype(
+    [
+        ("image_start", np.int64),
+        ("slaves_start", np.int64),
+        ("plant_start", np.int64),
+        ("plant_end", np.int64),
+        ("plant_kind", np.int32),
+        ("period_ns", np.int64),
+        ("ticks", np.int64),
+        ("segment", SEGMENT_DTYPE),
+        ("wire", WIRE_DTYPE),
+    ],
+    align=True,
+)
+
+_BODY_BYTES, _IMAGE_BYTES = BODY_DTYPE.itemsize, IMAGE_DTYPE.itemsize
+_SLAVE_BYTES = SLAVE_DTYPE.itemsize
+
+
+@dataclass(frozen=True)
+class Body:
+    """Views into one buffer, for whoever sets it up or looks into it."""
+
+    buffer: np.ndarray
+    header: np.void
+    image: np.void
+    slaves: np.ndarray
+
+    @property
+    def segment(self) -> np.void:
+        """The segment's record."""
+        return self.header["segment"]
+
+    @property
+    def wire(self) -> np.void:
+        """The wire's record."""
+        return self.header["wire"]
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+def make_bench_plant(period_ns: int) -> np.ndarray:
+    """Return the context of drives on a bench."""
+    context = np.zeros(BENCH_DTYPE.itemsize, np.uint8)
+    context.view(BENCH_DTYPE)[0]["period_ns"] = period_ns
+    return context
+
+
+def make_body(
+    topology: Topology,
+    *,
+    plant: np.ndarray | None = None,
+    faults: Sequence[Fault] = (),
+    drop_share: float = 0.0,
+    clock_drift_ppm: float = 0.0,
+    seed: int = 1,
+) -> Body:
+    """Return the virtual machine for a topology; `plant` is the simulator's context, None a drive bench."""
+    kind = BENCH if plant is None else MACHINE
+    context = make_bench_plant(topology.period_ns) if plant is None else plant
+    segment, slaves = make_segment(topology, clock_drift_ppm=clock_drift_ppm, seed=seed)
+    image_start = _aligned(BODY_DTYPE.itemsize)
+    slaves_start = image_start + _aligned(IMAGE_DTYPE.itemsize)
+    plant_start = slaves_start + _aligned(slaves.nbytes)
+    buffer = np.zeros(plant_start + context.nbytes, np.uint8)
+    header = buffer[: BODY_DTYPE.itemsize].view(BODY_DTYPE)[0]
+    header["image_start"], header["slaves_start"] = image_start, slaves_start
+    header["plant_start"], header["plant_end"] = plant_start, buffer.nbytes
+    header["plant_kind"], header["period_ns"] = kind, topology.period_ns
+    header["segment"] = segment[0]
+    install_faults(header["wire"], faults, drop_share=drop_share, seed=seed)
+    image = buffer[image_start : image_start + IMAGE_DTYPE.itemsize].view(IMAGE_DTYPE)[0]
+    image["inputs"]["station_count"] = 1 + max(slave.station for slave in topology.slaves)
+    image["inputs"]["period_ns"] = topology.period_ns
+    view = buffer[slaves_start : slaves_start + slaves.nbytes].view(SLAVE_DTYPE)
+    view[:] = slaves
+    buffer[plant_start:] = context
+    return Body(buffer, header, image, view)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _slaves(header, body):
+    start = header.slaves_start
+    end = start + header.segment.slave_count * _SLAVE_BYTES
+    return body[start:end].view(SLAVE_DTYPE)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def serve_frame(body, frame, length, now_ns):
+    """Carry one frame; returns how many replies lie in the wire's record."""
+    header = body[: _BODY_BYTES].view(BODY_DTYPE)[0]
+    slaves = _slaves(header, body)
+    return carry(header.segment, slaves, header.wire, frame, length, now_ns)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def tick(body, now_ns):
+    """Let one period pass in the machine: outputs in, plant on, inputs out, watchdogs checked."""
+    header = body[: _BODY_BYTES].view(BODY_DTYPE)[0]
+    slaves = _slaves(header, body)
+    start = header.image_start
+    image = body[start : start + _IMAGE_BYTES].view(IMAGE_DTYPE)[0]
+    image.inputs.time_ns = now_ns
+    image.inputs.cycle = header.ticks
+    for n in range(slaves.size):
+        watch(slaves[n], now_ns)
+    to_machine(slaves, image.outputs)
+    plant = body[header.plant_start : header.plant_end]
+    code = bench_drives.exchange(image, plant)
+    from_machine(slaves, image.inputs)
+    header.ticks += 1
+    return code

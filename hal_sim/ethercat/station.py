@@ -1,0 +1,119 @@
+"""The virtual machine on a network interface: frames answered and the plant kept going in real time."""
+
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numba import njit
+
+from drivers.ethercat.packet_socket import open_packet_socket
+from drivers.ethercat.system_calls import (
+    DONT_WAIT,
+    monotonic_ns,
+    recv,
+    send,
+    wait_readable,
+)
+from hal_sim.ethercat.body import BODY_DTYPE, Body, serve_frame, tick
+
+_BODY_BYTES = BODY_DTYPE.itemsize
+_BEHIND_MAX = 200  # periods the plant catches up; beyond that time is dropped
+_FRAME_BYTES = 1536
+
+LOOP_DTYPE = np.dtype(
+    [
+        ("stop", np.uint8),
+        ("next_tick_ns", np.int64),
+        ("ticks_dropped", np.int64),
+        ("replies", np.int64),
+        ("poll", np.int64, (1,)),
+        ("time", np.int64, (2,)),
+        ("frame", np.uint8, (_FRAME_BYTES,)),
+    ],
+    align=True,
+)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _answer(body, loop, descriptor, now_ns):
+    """Answer every frame that waits in the socket."""
+    wire = body[:_BODY_BYTES].view(BODY_DTYPE)[0].wire
+    frame = loop.frame
+    length = recv(descriptor, frame.ctypes.data, _FRAME_BYTES, DONT_WAIT)
+    while length > 0:
+        count = serve_frame(body, frame, length, now_ns)
+        for k in range(count):
+            reply = wire.replies[k]
+            send(descriptor, reply.ctypes.data, wire.lengths[k], DONT_WAIT)
+        loop.replies += count
+        length = recv(descriptor, frame.ctypes.data, _FRAME_BYTES, DONT_WAIT)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _serve(body, loop, descriptor):
+    """Answer frames and tick once a period until told to stop."""
+    period_ns = body[:_BODY_BYTES].view(BODY_DTYPE)[0].period_ns
+    time, poll = loop.time, loop.poll
+    loop.next_tick_ns = monotonic_ns(time, time.ctypes.data) + period_ns
+    while loop.stop == 0:
+        now_ns = monotonic_ns(time, time.ctypes.data)
+        left_ns = loop.next_tick_ns - now_ns
+        if left_ns <= 0:
+            if left_ns < -_BEHIND_MAX * period_ns:
+                loop.ticks_dropped += -left_ns // period_ns
+                loop.next_tick_ns = now_ns
+            tick(body, loop.next_tick_ns)
+            loop.next_tick_ns += period_ns
+        else:
+            wait_readable(descriptor, poll, poll.ctypes.data, time, time.ctypes.data, left_ns)
+        _answer(body, loop, descriptor, monotonic_ns(time, time.ctypes.data))
+
+
+class SimStation:
+    """Serves a Body on an interface from a thread of its own; a context manager."""
+
+    def __init__(self, body: Body, interface: str) -> None:
+        self.body = body
+        self._loop = np.zeros(1, LOOP_DTYPE)
+        self._socket: socket.socket = open_packet_socket(interface, cyclic=None)
+        self._thread = threading.Thread(target=self._run, name="sim-bus", daemon=True)
+
+    def _run(self) -> None:
+        _serve(self.body.buffer, self._loop[0], self._socket.fileno())
+
+    @property
+    def replies(self) -> int:
+        """How many frames have been answered."""
+        return int(self._loop[0]["replies"])
+
+    @property
+    def ticks_dropped(self) -> int:
+        """Periods the plant could not keep up with."""
+        return int(self._loop[0]["ticks_dropped"])
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop[0]["stop"] = 1
+        self._thread.join()
+        self._socket.close()
+
+
+def warm(body: Body) -> None:
+    """Compile what the loop needs, before frames are waited for."""
+    frame = np.zeros(_FRAME_BYTES, np.uint8)
+    serve_frame(body.buffer, frame, 0, 0)
+    handle = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    loop = np.zeros(1, LOOP_DTYPE)
+    loop[0]["stop"] = 1
+    _serve(body.buffer, loop[0], handle.fileno())
+    handle.close()
