@@ -1,0 +1,170 @@
+"""The planner: a half fold begins and ends at rest, keeps every limit, and refuses what cannot be."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import signal
+
+from controller.planning.cams import HALVES
+from controller.planning.cycle_plan import CyclePlan, make_plan
+from controller.planning.timeline import PlanRefused, ideal_bound
+from controller.settings.loader import load_machine, load_recipe
+from controller.settings.machine import MachineSettings
+from controller.shared.conditions import ConditionId
+from controller.shared.plan import Action, GateKind, RoutineId, SectionId, StepKind
+from drivers.image import AXIS_KIND, AxisId
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+RECIPE = load_recipe(CONFIG / "recipes" / "reference.yaml")
+MACHINE = load_machine(CONFIG / "machine.yaml")
+
+
+@pytest.fixture(scope="module")
+def plan() -> CyclePlan:
+    return make_plan(MACHINE, RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("machine", 0.245), ("classes/machine_c", 0.168), ("classes/machine_d", 0.148)]
+)
+def test_the_ideal_bound_is_the_published_one(name: str, seconds: float) -> None:
+    bound = ideal_bound(load_machine(CONFIG / f"{name}.yaml").stations[0])
+    assert bound.seconds == pytest.approx(seconds, abs=6e-4)
+
+
+def test_the_pace_is_above_the_bound_and_near_it(plan: CyclePlan) -> None:
+    assert 1.0 < plan.ratio < 1.04
+
+
+def test_every_cam_is_at_rest_at_both_touch_downs_and_at_release(plan: CyclePlan) -> None:
+    for half in HALVES:
+        for axis, cam in plan.cams[half].items():
+            at = cam.sample([0.0, plan.times.release_s, plan.times.period_s])
+            assert np.abs(at[:, 1]).max() < 1e-9, axis
+            assert np.abs(at[:, 2]).max() < 1e-6 or axis.name.endswith(("_X", "_Z")), axis
+
+
+def test_the_two_halves_join(plan: CyclePlan) -> None:
+    left, right = (plan.cams[half] for half in HALVES)
+    for axis in left:
+        if axis == AxisId.TABLE_Z:
+            continue
+        assert left[axis].sample([plan.times.period_s])[0, 0] == pytest.approx(
+            right[axis].sample([0.0])[0, 0], abs=1e-9
+        ), axis
+        assert right[axis].sample([plan.times.period_s])[0, 0] == pytest.approx(
+            left[axis].sample([0.0])[0, 0], abs=1e-9
+        ), axis
+
+
+def test_every_cam_keeps_its_axis_limits(plan: CyclePlan) -> None:
+    times = np.linspace(0.0, plan.times.period_s, 20_001)
+    for half in HALVES:
+        for axis, cam in plan.cams[half].items():
+            limits = MACHINE.stations[0].axes.of_kind(AXIS_KIND[axis]).values
+            states = cam.sample(times)
+            assert states[:, 0].min() >= limits.position_min_m, axis
+            assert states[:, 0].max() <= limits.position_max_m, axis
+            assert np.abs(states[:, 1]).max() <= limits.velocity_max_m_s * 1.000001, axis
+            assert np.abs(states[:, 2]).max() <= limits.acceleration_max_m_s2 * 1.000001, axis
+
+
+def _load(table: np.ndarray, times: np.ndarray, frequency_hz: float, damping: float) -> np.ndarray:
+    """The load behind the mode, by scipy's integrator, not the planner's."""
+    omega = 2.0 * np.pi * frequency_hz
+    mode = signal.lti([2.0 * damping * omega, omega**2], [1.0, 2.0 * damping * omega, omega**2])
+    _, load, _ = signal.lsim(mode, table - table[0], times)
+    return np.asarray(load) + table[0]
+
+
+@pytest.mark.parametrize("share", [0.9, 1.0, 1.1])
+def test_the_arm_is_low_only_while_the_load_is_in_its_window(plan: CyclePlan, share: float) -> None:
+    station = MACHINE.stations[0]
+    times = np.linspace(0.0, plan.times.period_s, 20_001)
+    mode = station.table_mode
+    for half in HALVES:
+        table = plan.cams[half][AxisId.TABLE_X].sample(times)[:, 0]
+        load = _load(table, times, share * mode.frequency_hz, mode.damping)
+        for arm, end in ((AxisId.ANODE_ARM_Z, -0.1), (AxisId.CATHODE_ARM_Z, 0.1)):
+            x = plan.cams[half][AxisId(arm - 1)].sample(times)[:, 0]
+            height = plan.cams[half][arm].sample(times)[:, 0]
+            low = (height < station.arm.clearance_m) & (x > -0.125)
+            assert not np.any(low & (np.abs(load - end) > station.arm.window_m)), half.section
+
+
+def test_gates_at_rest_stand_where_everything_rests(plan: CyclePlan) -> None:
+    record = plan.record[0]
+    for half in HALVES:
+        section = record["sections"][half.section]
+        first, count = int(section["first_gate"]), int(section["gate_count"])
+        masters = record["gates"]["master_s"][first : first + count]
+        assert np.all(np.diff(masters) >= 0.0)
+        for row in record["gates"][first : first + count]:
+            if row["kind"] == GateKind.REST:
+                speeds = [
+                    abs(float(cam.sample([row["master_s"]])[0, 1]))
+                    for cam in plan.cams[half].values()
+                ]
+                assert max(speeds) < 1e-9, ConditionId(int(row["condition"]))
+
+
+def test_each_arm_picks_after_its_sheet_is_ready(plan: CyclePlan) -> None:
+    record = plan.record[0]
+    for half in HALVES:
+        section = record["sections"][half.section]
+        rows = record["switches"][
+            section["first_switch"] : section["first_switch"] + section["switch_count"]
+        ]
+        assert np.all(np.diff(rows["master_s"]) >= 0.0)
+        pick = rows["master_s"][rows["action"] == Action.PICK][0]
+        gates = record["gates"][section["first_gate"] : section["first_gate"] + section["gate_count"]]
+        ready = gates["master_s"][gates["condition"] == ConditionId.ANODE_SHEET_READY + half.leaving]
+        assert ready[0] < pick
+
+
+def test_every_routine_ends_where_the_next_one_begins(plan: CyclePlan) -> None:
+    record = plan.record[0]
+    for routine in RoutineId:
+        row = record["routines"][routine]
+        steps = record["steps"][row["first_step"] : row["first_step"] + row["step_count"]]
+        assert len(steps) > 0
+        assert set(steps["kind"]) <= {int(kind) for kind in StepKind}
+        for step in steps[steps["kind"] == StepKind.MOVE]:
+            limits = record["axes"][step["axis"]]
+            assert limits["position_min_m"] <= step["position_m"] <= limits["position_max_m"]
+
+
+def test_the_same_settings_give_the_same_bytes(plan: CyclePlan) -> None:
+    assert make_plan(MACHINE, RECIPE).record.tobytes() == plan.record.tobytes()
+
+
+def _with(machine: MachineSettings, **axes: dict[str, float]) -> MachineSettings:
+    station = machine.stations[0]
+    changed = {
+        name: getattr(station.axes, name).model_copy(update=values) for name, values in axes.items()
+    }
+    axes_now = station.axes.model_copy(update=changed)
+    return machine.model_copy(update={"stations": (station.model_copy(update={"axes": axes_now}),)})
+
+
+def test_a_slow_finger_is_refused_by_name_and_number() -> None:
+    slow = _with(MACHINE, finger_in={"acceleration_max_m_s2": 20.0})
+    with pytest.raises(PlanRefused, match=r"finger_in needs 0\.0\d+ s at its limits"):
+        make_plan(slow, RECIPE)
+
+
+def test_a_short_table_is_refused() -> None:
+    short = _with(MACHINE, table_x={"position_max_m": 0.05})
+    with pytest.raises(PlanRefused, match=r"lie outside table_x's travel"):
+        make_plan(short, RECIPE)
+
+
+def test_a_stack_deeper_than_the_table_is_refused() -> None:
+    deep = RECIPE.model_copy(update={"layer_thickness_m": 0.001})
+    with pytest.raises(PlanRefused, match=r"stack = 0\.107 m: above the 0\.06 m"):
+        make_plan(MACHINE, deep)
+
+
+def test_both_sections_follow_each_other() -> None:
+    assert {half.section for half in HALVES} == set(SectionId)
