@@ -64,7 +64,9 @@ def _spread(random: np.random.Generator, bound: Array) -> Array:
     return share * bound
 
 
-def _approachable(acceleration: Array, velocity: Array, limits: tuple[Array, Array, Array]) -> Array:
+def _approachable(
+    acceleration: Array, velocity: Array, limits: tuple[Array, Array, Array]
+) -> Array:
     """The accelerations lowered so that the velocity limit holds just before the target."""
     room = limits[0] + np.sign(acceleration) * velocity
     bound = np.sqrt(2.0 * limits[2] * np.maximum(room, 0.0)) * (1.0 - 1e-9)

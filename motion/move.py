@@ -5,8 +5,9 @@ from math import isfinite
 from numba import njit
 
 from motion.limits import Result, limits_valid
+from motion.rest_to_rest import plan_mirrored
 from motion.trajectory import append, begin, finish
-from motion.trajectory_brake import ROUNDING, brake
+from motion.trajectory_brake import brake
 from motion.trajectory_solver import fastest
 
 OK = int(Result.OK)
@@ -17,13 +18,20 @@ TARGET_VELOCITY_BEYOND_LIMIT = int(Result.TARGET_VELOCITY_BEYOND_LIMIT)
 TARGET_ACCELERATION_BEYOND_LIMIT = int(Result.TARGET_ACCELERATION_BEYOND_LIMIT)
 TARGET_NOT_APPROACHABLE = int(Result.TARGET_NOT_APPROACHABLE)
 NO_SOLUTION = int(Result.NO_SOLUTION)
-RESIDUAL = 1e-9
+ROUNDING = 1e-14
+RESIDUAL = 1e-12
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def state_finite(state):
     """True if the three numbers of a STATE_DTYPE record are finite."""
     return isfinite(state.position) and isfinite(state.velocity) and isfinite(state.acceleration)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def at_rest(state):
+    """True if a state has neither velocity nor acceleration."""
+    return state.velocity == 0.0 and state.acceleration == 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -64,37 +72,40 @@ def append_brake(trajectory, velocity, a, b, jerk):
     first = trajectory.phases[0]
     sign, ramp, hold = brake(first.velocity / jerk, first.acceleration / jerk, velocity, a, b)
     if sign != 0.0:
-        append(trajectory, sign * jerk, ramp)
-        append(trajectory, 0.0, hold)
+        acceleration = first.acceleration + sign * jerk * ramp
+        append(trajectory, sign * jerk, ramp, acceleration)
+        append(trajectory, 0.0, hold, acceleration)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def append_shape(trajectory, jerk, first, last, shape):
     """Add the phases of a shape between two accelerations (in units of the jerk)."""
     _, peak, peak_hold, trough, trough_hold, cruise = shape
-    append(trajectory, jerk, peak - first)
-    append(trajectory, 0.0, peak_hold)
+    peak, trough = max(peak, first), min(trough, last)
+    append(trajectory, jerk, peak - first, jerk * peak)
+    append(trajectory, 0.0, peak_hold, jerk * peak)
     if cruise > 0.0:
-        append(trajectory, -jerk, peak)
-        append(trajectory, 0.0, cruise)
-        append(trajectory, -jerk, -trough)
+        append(trajectory, -jerk, peak, 0.0)
+        append(trajectory, 0.0, cruise, 0.0)
+        append(trajectory, -jerk, -trough, jerk * trough)
     else:
-        append(trajectory, -jerk, peak - trough)
-    append(trajectory, 0.0, trough_hold)
-    append(trajectory, jerk, last - trough)
+        append(trajectory, -jerk, peak - trough, jerk * trough)
+    append(trajectory, 0.0, trough_hold, jerk * trough)
+    append(trajectory, jerk, last - trough, jerk * last)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def on_target(trajectory, target, limits):
-    """True if the last phase ends on the target, but for rounding."""
+    """True if the last phase ends on the target, but for rounding of the largest values met."""
     end, first = trajectory.phases[trajectory.count], trajectory.phases[0]
-    span = limits.velocity * end.start_s + abs(first.position) + abs(target.position)
+    acceleration = abs(first.acceleration) + limits.acceleration + limits.deceleration
+    shed = 0.5 * first.acceleration * first.acceleration / limits.jerk
+    velocity = abs(first.velocity) + limits.velocity + shed
+    position = velocity * end.start_s + abs(first.position) + abs(target.position)
     return (
-        abs(end.position - target.position) <= RESIDUAL * span
-        and abs(end.velocity - target.velocity)
-        <= RESIDUAL * (limits.velocity + abs(first.velocity))
-        and abs(end.acceleration - target.acceleration)
-        <= RESIDUAL * (limits.acceleration + limits.deceleration + abs(first.acceleration))
+        abs(end.position - target.position) <= RESIDUAL * position
+        and abs(end.velocity - target.velocity) <= RESIDUAL * velocity
+        and abs(end.acceleration - target.acceleration) <= RESIDUAL * acceleration
     )
 
 
@@ -108,6 +119,9 @@ def plan_move(trajectory, start, target, limits):
     code = check_move(start, target, limits)
     if code != OK:
         return code
+    if at_rest(start) and at_rest(target) and limits.acceleration == limits.deceleration:
+        plan_mirrored(trajectory, start.position, target.position, limits)
+        return OK
     a, b = directed_bounds(start, target, limits)
     jerk = limits.jerk
     v, a, b = limits.velocity / jerk, a / jerk, b / jerk

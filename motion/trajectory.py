@@ -8,9 +8,7 @@ import numpy as np
 from numba import njit
 
 PHASES_MAX = 16
-STATE_DTYPE = np.dtype(
-    [("position", "f8"), ("velocity", "f8"), ("acceleration", "f8")], align=True
-)
+STATE_DTYPE = np.dtype([("position", "f8"), ("velocity", "f8"), ("acceleration", "f8")], align=True)
 PHASE_DTYPE = np.dtype(
     [
         ("start_s", "f8"),
@@ -26,9 +24,7 @@ TRAJECTORY_DTYPE = np.dtype(
 )
 
 
-def motion_state(
-    position: float, velocity: float = 0.0, acceleration: float = 0.0
-) -> np.void:
+def motion_state(position: float, velocity: float = 0.0, acceleration: float = 0.0) -> np.void:
     """One record of STATE_DTYPE."""
     return np.array([(position, velocity, acceleration)], dtype=STATE_DTYPE)[0]
 
@@ -42,9 +38,10 @@ def new_trajectory() -> np.void:
 def evaluate(trajectory, time_s):
     """Position, velocity, acceleration and jerk at an instant.
 
-    Before 0 s the first phase is extended; after the end the final state goes on without jerk.
+    Before 0 s the start state; after the end the final state goes on without jerk.
     """
     index = 0
+    time_s = max(time_s, 0.0)
     while index < trajectory.count and trajectory.phases[index + 1].start_s <= time_s:
         index += 1
     phase = trajectory.phases[index]
@@ -69,15 +66,17 @@ def begin(trajectory, start):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def append(trajectory, jerk, duration_s):
-    """Add a phase of constant jerk; none if its duration is not above 0."""
+def append(trajectory, jerk, duration_s, acceleration):
+    """Add a phase of constant jerk that ends at an acceleration; none if no time is left for it.
+
+    Stating the acceleration keeps rounding out of long phases without jerk.
+    """
     if not duration_s > 0.0:
         return
     phase = trajectory.phases[trajectory.count]
     phase.jerk = jerk
     following = trajectory.phases[trajectory.count + 1]
     trajectory.count += 1
-    acceleration = phase.acceleration + jerk * duration_s
     rise = phase.velocity + duration_s * (0.5 * phase.acceleration + jerk * duration_s / 6.0)
     following.start_s = phase.start_s + duration_s
     following.position = phase.position + duration_s * rise

@@ -8,8 +8,6 @@ from math import sqrt
 
 from numba import njit
 
-ROUNDING = 1e-12
-
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def brake_velocity(velocity, acceleration, v, b):
@@ -42,21 +40,16 @@ def brake_acceleration(velocity, acceleration, v, a, b):
 def brake(velocity, acceleration, v, a, b):
     """Jerk sign and its duration, then the duration at no jerk, before the limits hold."""
     half = 0.5 * acceleration * acceleration
-    limit = v * (1.0 + ROUNDING)
-    if acceleration > a * (1.0 + ROUNDING):
+    if acceleration > a:
         ramp, hold = brake_acceleration(velocity, acceleration, v, a, b)
         return -1.0, ramp, hold
-    if acceleration < -b * (1.0 + ROUNDING):
+    if acceleration < -b:
         ramp, hold = brake_acceleration(-velocity, -acceleration, v, b, a)
         return 1.0, ramp, hold
-    if (velocity > limit and velocity - half > -v) or (
-        acceleration > 0.0 and velocity + half > limit
-    ):
+    if (velocity > v and velocity - half > -v) or (acceleration > 0.0 and velocity + half > v):
         ramp, hold = brake_velocity(velocity, acceleration, v, b)
         return -1.0, ramp, hold
-    if (velocity < -limit and velocity + half < v) or (
-        acceleration < 0.0 and velocity - half < -limit
-    ):
+    if (velocity < -v and velocity + half < v) or (acceleration < 0.0 and velocity - half < -v):
         ramp, hold = brake_velocity(-velocity, -acceleration, v, a)
         return 1.0, ramp, hold
     return 0.0, 0.0, 0.0

@@ -1,11 +1,12 @@
 """The one polynomial the time-optimal moves need, and its root in a bracket."""
 
-from math import sqrt
-
+import numpy as np
 from numba import njit
 
 ITERATIONS_MAX = 200
 STEP_TOLERANCE = 4.5e-16
+SMALLEST = 1e-300
+THIRD_OF_BIAS = 0x2A9F7893782DA1CE
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -33,17 +34,15 @@ def quartic_root(cubic, quadratic, linear, constant, low, high):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def root_of_rest(distance):
-    """Cube root of 4·distance (>= 0), by square roots for the start and Halley's iteration."""
-    value = 4.0 * distance
-    if value <= 0.0:
+def cube_root(value):
+    """The cube root of a number >= 0, to the last digit or two.
+
+    A third of the exponent and mantissa bits is right to 4 %; Halley's step cubes that error.
+    """
+    if value < SMALLEST:
         return 0.0
-    fourth = sqrt(sqrt(value))
-    x = fourth * sqrt(sqrt(fourth))
-    for _ in range(ITERATIONS_MAX):
+    x = np.int64(np.float64(value).view(np.int64) // 3 + THIRD_OF_BIAS).view(np.float64)
+    for _ in range(3):
         cube = x * x * x
-        step = x * (value - cube) / (value + 2.0 * cube)
-        x = x + step
-        if abs(step) <= STEP_TOLERANCE * x:
-            return x
+        x += x * (value - cube) / (value + 2.0 * cube)
     return x

@@ -49,9 +49,7 @@ def plateau_root(base, free, limit, distance, low, high):
     """
     square = limit * limit
     constant = (base + free) * (square + free - base) - 2.0 * limit * distance
-    return quartic_root(
-        2.0 * limit, square + 2.0 * free, 4.0 * limit * free, constant, low, high
-    )
+    return quartic_root(2.0 * limit, square + 2.0 * free, 4.0 * limit * free, constant, low, high)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -255,9 +253,7 @@ def has_island(u, e, first, last):
     if u > e:
         u, e, first, last = e, u, -last, -first
     c = e - u
-    return (
-        first > 0.0 and last > 0.0 and c < first * first and c + last * last > first * first
-    )
+    return first > 0.0 and last > 0.0 and c < first * first and c + last * last > first * first
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
