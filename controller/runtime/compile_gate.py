@@ -51,11 +51,13 @@ class CacheFolder:
 
 
 def enter() -> CacheFolder:
-    """Point numba at this build's cache folder; RuntimeError when numba is already imported."""
+    """Point numba at this build's cache folder; RuntimeError when numba is already imported.
+
+    Children inherit the setting, and come to the same folder when they enter themselves.
+    """
     if "numba" in sys.modules:
         raise RuntimeError("compile gate: numba is already imported; enter the gate first")
     os.environ["NUMBA_DISABLE_INTEL_SVML"] = "1"
-    os.environ.pop("NUMBA_CACHE_DIR", None)
     path = _base() / cache_key()
     writable = _make_writable(path)
     if writable:
@@ -95,7 +97,8 @@ def _identity() -> Iterator[str]:
     yield from (importlib.metadata.version(name) for name in DISTRIBUTIONS)
     yield binding.get_host_cpu_name()
     yield binding.get_host_cpu_features().flatten()
-    yield from (f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("NUMBA_"))
+    settings = sorted(key for key in os.environ if key.startswith("NUMBA_"))
+    yield from (f"{key}={os.environ[key]}" for key in settings if key != "NUMBA_CACHE_DIR")
 
 
 def _sources() -> list[Path]:

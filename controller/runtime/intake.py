@@ -40,7 +40,8 @@ _READING_WORDS = CAMERA_READING_DTYPE.itemsize // 8
 _READING_SLOT = np.uint64(sealed(CAMERA_READING_DTYPE).itemsize)
 _PLAN_WORDS = PLAN_DTYPE.itemsize // 8
 PLAN_WORDS_A_CYCLE = 1024
-assert PLAN_DTYPE.fields is not None and LANE_DTYPE.fields is not None
+assert PLAN_DTYPE.fields is not None
+assert LANE_DTYPE.fields is not None
 assert STATION_MEMORY_DTYPE.fields is not None
 _VALID_WORD = PLAN_DTYPE.fields["valid"][1] // 8
 _TAKEN = np.uint64(LANE_DTYPE.fields["taken"][1])

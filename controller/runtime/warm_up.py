@@ -1,5 +1,7 @@
 """Compile all that the core needs, naming each function on standard output: the gate's subprocess."""
 
+import sys
+
 from controller.runtime.compile_gate import COMPILING, enter
 
 
@@ -8,8 +10,13 @@ def main() -> None:
     enter()
     from controller.runtime.dispatchers import compilations
 
-    with compilations(lambda name: print(COMPILING + name, flush=True)):
+    with compilations(_tell):
         compile_all()
+
+
+def _tell(name: str) -> None:
+    sys.stdout.write(f"{COMPILING}{name}\n")
+    sys.stdout.flush()
 
 
 def compile_all() -> None:

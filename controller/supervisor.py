@@ -1,0 +1,199 @@
+"""The supervisor: owns the shared memory and the signals; starts, watches and ends the others.
+
+It loads no numba and does nothing in real time: should it be slow, nobody waits for it.
+"""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from controller.console import StatusLine, print_summary
+from controller.operator_panel import Operator
+from controller.processes import Child
+from controller.settings.loader import load_machine
+from controller.shared.commands import CommandCode
+from controller.shared.histogram import percentile_ns
+from controller.shared.layout import CorePhase, ProcessId
+from controller.shared.status import Phase
+from controller.shared.view import SharedView, create_memory
+
+TURN_S = 0.1
+CORE_SILENCE_NS = 800_000_000
+SHUT_DOWN_S_MAX = 20.0
+CORE_TERM_S_MAX = 5.0
+OTHERS_END_S_MAX = 5.0
+EXIT_CORE_DIED = 1
+
+
+class Supervisor:
+    """One run of the machine: its memory, its processes and its end."""
+
+    def __init__(
+        self, config: Path, recipe: Path, plant: Path, seed: int, say: Callable[[str], None]
+    ) -> None:
+        settings = load_machine(config)
+        self.memory_fd = create_memory(len(settings.stations), settings.period_us * 1000)
+        self.result_fd = os.memfd_create("foldline-result")
+        self.view = SharedView.attach(self.memory_fd, ProcessId.SUPERVISOR)
+        self.say = say
+        self.core_died = False
+        self._silent = False
+        self._ending = threading.Event()
+        memory = ["--memory-fd", str(self.memory_fd), "--config", str(config)]
+        core = ["--plant", str(plant), "--seed", str(seed), "--result-fd", str(self.result_fd)]
+        fds = (self.memory_fd,)
+        self.core = Child(
+            "core", ["controller.core", *memory, *core], (*fds, self.result_fd), restart=False
+        )
+        plan = [*memory, "--recipe", str(recipe), "--slot", "0"]
+        self.planner = Child("planner", ["controller.planning.process", *plan], fds, restart=False)
+        self.gateway = Child("gateway", ["controller.gateway.process", *memory], fds)
+        self.io = Child("io", ["controller.io_process", *memory], fds)
+
+    def start(self) -> None:
+        """Start core, gateway and io; the planner follows once compiled code is at hand."""
+        for child in (self.core, self.gateway, self.io):
+            child.start()
+
+    @property
+    def ending(self) -> bool:
+        """Tell whether somebody asked for the end."""
+        return self._ending.is_set()
+
+    def ask_to_end(self, number: int = 0, frame: FrameType | None = None) -> None:
+        """End in order at the next turn; fit to be a signal handler."""
+        self._ending.set()
+
+    def wait_turn(self) -> None:
+        """Sleep one turn, or until somebody asks for the end."""
+        self._ending.wait(TURN_S)
+
+    def turn(self) -> None:
+        """Beat, look after the children, and say what happened."""
+        self.view.beat(time.monotonic_ns())
+        if self.planner.process is None and not self.planner.deaths and self._gate_passed():
+            self.planner.start()
+        for child in (self.planner, self.gateway, self.io):
+            self._tell(child.watch())
+        self._watch_core()
+
+    def _gate_passed(self) -> bool:
+        return self.view.core_phase in (CorePhase.READY, CorePhase.RUNNING)
+
+    def _tell(self, message: str | None) -> None:
+        if message is not None and message != "planner ended with status 0":
+            self.say(message)
+
+    def _watch_core(self) -> None:
+        message = self.core.watch()
+        if message is not None:
+            self.core_died = self.view.core_phase != CorePhase.ENDED
+        if message is not None and self.core_died:
+            self.view.header["core_phase"] = CorePhase.DEAD
+            self.say(f"{message}: the drives' watchdogs stop the axes; end this run to start anew")
+        silent = self.view.core_phase == CorePhase.RUNNING and not self.view.core_alive(
+            time.monotonic_ns(), CORE_SILENCE_NS
+        )
+        if silent and not self._silent:
+            self.say("core is silent")
+        self._silent = silent
+
+    def end(self) -> dict[str, Any]:
+        """Bring the machine to rest, end every process by its id and return the core's result."""
+        if self.core.running and self.view.core_phase == CorePhase.RUNNING:
+            self.view.send(CommandCode.SHUT_DOWN)
+            self._wait_for_core(SHUT_DOWN_S_MAX)
+        self.core.ask_to_end()
+        if not self.core.end(CORE_TERM_S_MAX):
+            self.say("core did not end and was killed")
+        for child in (self.planner, self.gateway, self.io):
+            child.ask_to_end()
+        for child in (self.planner, self.gateway, self.io):
+            if not child.end(OTHERS_END_S_MAX):
+                self.say(f"{child.name} did not end and was killed")
+        return self._result()
+
+    def _wait_for_core(self, timeout_s: float) -> None:
+        end_s = time.monotonic() + timeout_s
+        while self.core.running and time.monotonic() < end_s:
+            self.view.beat(time.monotonic_ns())
+            time.sleep(TURN_S)
+
+    def _result(self) -> dict[str, Any]:
+        with os.fdopen(self.result_fd) as file:
+            file.seek(0)
+            text = file.read()
+        result: dict[str, Any] = json.loads(text) if text else {}
+        result["machine"] = _counts(self.view)
+        os.close(self.memory_fd)
+        return result
+
+
+def _counts(view: SharedView) -> dict[str, Any]:
+    machine, statistics = view.read_machine(), view.read_statistics()
+    if machine is None or statistics is None:
+        return {}
+    late = statistics["histogram"][Phase.LATENESS]
+    return {
+        "cells_good": int(machine["cells_good"]),
+        "cells_rejected": int(machine["cells_rejected"]),
+        "cycles": int(statistics["cycles"]),
+        "overruns": int(statistics["overruns"]),
+        "lateness_p50_us": percentile_ns(late, 0.5) * 1e-3,
+        "lateness_p99_us": percentile_ns(late, 0.99) * 1e-3,
+        "lateness_max_us": int(statistics["max_ns"][Phase.LATENESS]) * 1e-3,
+        "scan_p99_us": percentile_ns(statistics["histogram"][Phase.SCAN], 0.99) * 1e-3,
+    }
+
+
+def run(
+    config: Path,
+    recipe: Path,
+    plant: Path,
+    seconds: float | None = None,
+    cells: int | None = None,
+    manual: bool = False,
+    seed: int = 1,
+) -> int:
+    """Run the machine until a signal, `seconds` of its loop or `cells` cells; return the status.
+
+    Without `manual` it is reset and started as an operator at the panel would.
+    """
+    with StatusLine() as line:
+        supervisor = Supervisor(config, recipe, plant, seed, line.say)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, supervisor.ask_to_end)
+        try:
+            supervisor.start()
+            _watch(supervisor, line, Operator(supervisor.view, cells), seconds, manual)
+        finally:
+            result = supervisor.end()
+    print_summary(result)
+    return EXIT_CORE_DIED if supervisor.core_died else 0
+
+
+def _watch(
+    supervisor: Supervisor,
+    line: StatusLine,
+    operator: Operator,
+    seconds: float | None,
+    manual: bool,
+) -> None:
+    end_s: float | None = None
+    while not supervisor.ending:
+        supervisor.turn()
+        line.show(supervisor.view)
+        if supervisor.view.core_phase == CorePhase.RUNNING:
+            end_s = end_s or time.monotonic() + (seconds if seconds is not None else float("inf"))
+            if not manual:
+                operator.turn()
+        over = end_s is not None and time.monotonic() >= end_s
+        if over or operator.done or supervisor.view.core_phase == CorePhase.ENDED:
+            return
+        supervisor.wait_turn()
