@@ -19,7 +19,7 @@ from controller.shared.commands import CommandCode, CommandResult
 from controller.shared.layout import ProcessId
 from controller.shared.packml import State
 from controller.shared.records import Verdict
-from controller.shared.view import SharedView
+from controller.shared.view import SharedView, create_memory, map_memory
 
 CHUNK_S = 0.5
 SECONDS_A_CELL_MAX = 600.0
@@ -48,6 +48,9 @@ class Simulation:
         for index, made in enumerate(self.plans):
             slots[2 * index] = made.record[0]
         self.machine: Machine = build_simulated(machine, plant, slots, seed, faults)
+        self.machine.memory = map_memory(
+            create_memory(self.machine.station_count, self.machine.period_ns)
+        )
         self.view = SharedView(self.machine.memory, ProcessId.SUPERVISOR)
         self.records: list[np.void] = []
 

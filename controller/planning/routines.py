@@ -123,6 +123,7 @@ def clear(station: StationSettings) -> list[Step]:
     end, up, back = 0.5 * station.table.stroke_m, station.arm.stroke_m, -station.arm.transfer_m
     bin_x = station.arm.discard_position_m
     return [
+        _wait(ConditionId.TENSION_PRESENT),
         *_together((_ARM_Z, up)),
         *_together((_ARM_X, bin_x)),
         *_let_go(),

@@ -49,7 +49,6 @@ def start_machine(state):
         station.master.jerk_max = 1.0
         station.status.plan_slot = 2 * index
         station.next_plan_slot = -1
-    emit(state, EventKind.CORE_STARTED, 0, 0, -1, 0.0)
 
 
 @kernel

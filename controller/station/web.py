@@ -4,6 +4,7 @@ from controller.shared.alarms import AlarmId
 from controller.station.alarms import alarm_while, raise_alarm
 from controller.station.kernel import kernel
 from controller.station.state import WebMode
+from drivers.cia402 import PowerState
 from drivers.image import AxisId
 from motion.fold_geometry import web_motion
 
@@ -112,7 +113,8 @@ def step_web(state, station_index, inputs, outputs, plan, running, period_s):
     web, feed, edge = station.web, station.axes[_FEED], station.axes[_EDGE]
     force = 2.0 * (plan.web.tension_n + station.tension_trim_n)
     outputs.axes[_DANCER].force_offset_n = force if station.enable else 0.0
-    if not station.enable or not feed.homed:
+    under_control = station.status.axes[_FEED].power_state == PowerState.OPERATION_ENABLED
+    if not under_control or not feed.homed:
         web.base_m += feed.position_m - web.trim_m - _follow(station, plan)[0]
         return
     # a full dancer holds more web than it should: feed less
@@ -135,25 +137,21 @@ def supervise_web(state, station_index, inputs, plan, stacking):
     station = state.stations[station_index]
     web, tension = station.web, inputs.tension_n
     limits = plan.web
-    alarm_while(
-        state, station_index, AlarmId.WEB_EDGE, -1, abs(inputs.web_edge_m) > limits.edge_warning_m
-    )
     ending = inputs.roll_radius_m < limits.roll_radius_min_m * 1.05
     alarm_while(state, station_index, AlarmId.ROLL_ENDING, -1, ending)
     alarm_while(state, station_index, AlarmId.SPLICE, -1, inputs.splice_detected != 0)
-    if not station.enable:
+    off_edge = stacking and abs(inputs.web_edge_m) > limits.edge_warning_m
+    alarm_while(state, station_index, AlarmId.WEB_EDGE, -1, off_edge)
+    outside = tension < limits.tension_min_n or tension > limits.tension_max_n
+    alarm_while(state, station_index, AlarmId.TENSION_OUT_OF_LIMITS, -1, stacking and outside)
+    if not stacking:
         return
-    slack = tension < 0.1 * limits.tension_n
     at_stop = abs(inputs.dancer_position_m) > limits.dancer_limit_m
-    if slack and at_stop:
+    if at_stop and tension < 0.1 * limits.tension_n:
         raise_alarm(state, station_index, AlarmId.WEB_BREAK, -1)
     elif at_stop:
         raise_alarm(state, station_index, AlarmId.DANCER_LIMIT, _DANCER)
-    if not stacking:
-        return
     web.tension_sum_n += tension
     web.tension_count += 1
     web.tension_min_n = min(web.tension_min_n, tension)
     web.tension_max_n = max(web.tension_max_n, tension)
-    outside = tension < limits.tension_min_n or tension > limits.tension_max_n
-    alarm_while(state, station_index, AlarmId.TENSION_OUT_OF_LIMITS, -1, outside)
