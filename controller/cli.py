@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
+EXIT_STUCK = 1
 EXIT_BROKEN_SETTINGS = 2
 
 app = typer.Typer(
@@ -84,20 +85,23 @@ def sim(
 ) -> None:
     """Make cells in virtual time and print the judge's summary."""
     settings = _load(config, recipe, plant)
-    from controller.display import progress_bar
-    from controller.simulate import simulate
+    _pass_gate()
+    from controller.display import print_values, progress_bar
+    from controller.planning.timeline import PlanRefused
+    from controller.simulate import SimulationStuck, simulate
 
-    with progress_bar("cells") as progress:
-        summary = simulate(
-            machine=settings["machine"],
-            plant=settings["plant"],
-            recipe=settings["recipe"],
-            cells=cells,
-            seed=seed,
-            faults=faults,
-            progress=progress,
-        )
-    _print_summary("Simulation", summary, as_json)
+    try:
+        with progress_bar("cells") as progress:
+            summary = simulate(**settings, cells=cells, seed=seed, faults=faults, progress=progress)
+    except PlanRefused as refused:
+        _refuse([f"{recipe}: {refused}"])
+    except SimulationStuck as stuck:
+        print(f"simulation stuck: {stuck}", file=sys.stderr)
+        raise typer.Exit(EXIT_STUCK) from None
+    if as_json:
+        print(json.dumps(summary, allow_nan=False))
+    else:
+        print_values("Simulation", summary)
 
 
 @app.command()
@@ -109,6 +113,7 @@ def plan(
 ) -> None:
     """Compute the cycle plan: its pace, the ideal bound and what the excess is made of."""
     settings = _load(config, recipe)
+    _pass_gate()
     from controller.planning.command import plan_command
 
     plan_command(settings["machine"], settings["recipe"], png=png, as_json=as_json)
@@ -189,10 +194,14 @@ def _refuse(problems: list[str]) -> NoReturn:
     raise typer.Exit(EXIT_BROKEN_SETTINGS)
 
 
-def _print_summary(title: str, summary: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(summary, allow_nan=False))
-        return
-    from controller.display import print_values
+def _pass_gate() -> None:
+    """Have all compiled code ready; this comes before anything that imports numba."""
+    from controller.display import compiling
+    from controller.runtime import compile_gate
 
-    print_values(title, summary)
+    folder = compile_gate.enter()
+    if not folder.writable:
+        print(f"{folder.path} is not writable: compiling at every start", file=sys.stderr)
+    elif not folder.warm:
+        with compiling() as progress:
+            compile_gate.warm_up(folder, progress)

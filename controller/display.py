@@ -11,7 +11,6 @@ from rich.table import Table
 from controller.settings.axes import AxisSettings
 from controller.settings.machine import StationSettings
 
-
 # Heading and field of the columns that tell most about an axis.
 _AXIS_COLUMNS = {
     "min": "position_min_m",
@@ -52,6 +51,15 @@ def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=1.0)
         yield lambda share: progress.update(task, completed=share)
+
+
+@contextmanager
+def compiling() -> Iterator[Callable[[int, str], None]]:
+    """A line on standard error; the function it gives takes the count and name of a function."""
+    console = Console(stderr=True)
+    first = "compiling for this processor; this happens once"
+    with console.status(first) as status:
+        yield lambda count, name: status.update(f"{first}: {count} functions, {name}")
 
 
 def _groups(values: dict[str, Any], part: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
