@@ -169,7 +169,7 @@ JUDGE_DTYPE = np.dtype(
         ("interval_count", np.int64),
         ("run_first_ns", np.int64),
         ("run_last_first_ns", np.int64),
-        ("run_sheets", np.int64),
+        ("run_sheets_before", np.int64),
         ("dropped", np.int64),
         ("discarded", np.int64),
         ("overlay_square_m2", np.float64),

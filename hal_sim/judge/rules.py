@@ -58,6 +58,13 @@ def _touch_down(plant: Any, station: Any, arm: int) -> None:
 def _check_placement(plant: Any, station: Any, arm: int, away: float) -> None:
     """Rule 2: from touch-down to release the load stands still in its place."""
     limits, state = plant.judge, station.judge.arms[arm]
+    released = station.grippers[2 * arm].sheet.count == 0
+    if released if state.with_sheet else state.clamped:
+        state.done = 1
+        station.judge.active[_R2, arm] = 0
+        if state.with_sheet:
+            add_residual(station.judge, state.residual_max_m)
+        return
     state.residual_max_m = max(state.residual_max_m, away)
     speed = abs(station.load_m_s)
     height = 0.0
@@ -66,12 +73,6 @@ def _check_placement(plant: Any, station: Any, arm: int, away: float) -> None:
         height = abs(station.axes[_Z].position_m + layers)
     moved = away > limits.residual_m or speed > limits.residual_m_s
     observe(station, _R2, arm, moved or height > limits.height_m, away)
-    released = station.grippers[2 * arm].sheet.count == 0
-    if released if state.with_sheet else state.clamped:
-        state.done = 1
-        station.judge.active[_R2, arm] = 0
-        if state.with_sheet:
-            add_residual(station.judge, state.residual_max_m)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

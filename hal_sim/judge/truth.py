@@ -200,6 +200,7 @@ def _open_cell(judge: Any) -> None:
         judge.run_first_ns = judge.now_ns
     else:
         judge.run_last_first_ns = judge.now_ns
+        judge.run_sheets_before = judge.sheets_laid
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -242,7 +243,6 @@ def record_unloading(plant: Any, station: Any) -> None:
     if judge.layer_count > 1:
         judge.interval_s += np.float64(judge.last_ns - judge.first_ns) * 1e-9
         judge.interval_count += judge.layer_count - 1
-    judge.run_sheets = judge.sheets_laid
     judge.splice = 0
     judge.layer_count = 0
     judge.cell += 1
