@@ -74,7 +74,7 @@ def new_follower(
     return followers
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def evaluate_coupling(segments: Records, cams: Records, coupling: Record, master: float) -> State:
     """Position and three derivatives over the master of a coupling."""
     p, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
@@ -84,22 +84,21 @@ def evaluate_coupling(segments: Records, cams: Records, coupling: Record, master
     return coupling.offset + ratio * master + k * p, ratio + k * d1, k * d2, k * d3
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def evaluate_follower(segments: Records, cams: Records, follower: Record, master: float) -> State:
     """Position and three derivatives over the master of a follower, on the bridge or beside it."""
     u = master - follower.bridge_start
-    if u >= follower.bridge_length:
-        return evaluate_coupling(segments, cams, follower.destination, master)
-    if u < 0.0:
-        return evaluate_coupling(segments, cams, follower.source, master)
-    c = follower.bridge
-    position = c[0] + u * (c[1] + u * (c[2] + u * (c[3] + u * (c[4] + u * c[5]))))
-    d1 = c[1] + u * (2.0 * c[2] + u * (3.0 * c[3] + u * (4.0 * c[4] + u * 5.0 * c[5])))
-    d2 = 2.0 * c[2] + u * (6.0 * c[3] + u * (12.0 * c[4] + u * 20.0 * c[5]))
-    return position, d1, d2, 6.0 * c[3] + u * (24.0 * c[4] + u * 60.0 * c[5])
+    if 0.0 <= u < follower.bridge_length:
+        c = follower.bridge
+        position = c[0] + u * (c[1] + u * (c[2] + u * (c[3] + u * (c[4] + u * c[5]))))
+        d1 = c[1] + u * (2.0 * c[2] + u * (3.0 * c[3] + u * (4.0 * c[4] + u * 5.0 * c[5])))
+        d2 = 2.0 * c[2] + u * (6.0 * c[3] + u * (12.0 * c[4] + u * 20.0 * c[5]))
+        return position, d1, d2, 6.0 * c[3] + u * (24.0 * c[4] + u * 60.0 * c[5])
+    coupling = follower.source if u < 0.0 else follower.destination
+    return evaluate_coupling(segments, cams, coupling, master)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def slave_setpoint(
     segments: Records, cams: Records, follower: Record, master: Record, superimposed: State
 ) -> State:

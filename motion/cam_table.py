@@ -2,6 +2,7 @@
 
 Many cams share one pool of segments; a cam names its slice of the pool. The master's unit is
 seconds of path time at 100 % override, so derivatives are velocity, acceleration and jerk.
+The kernels are inlined: a call that hands arrays on costs more in reference counts than the cam.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Records = NDArray[np.void]
 Record = Any
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def find_segment(segments: Records, cam: Record, master: float) -> int:
     """Index in the pool of the segment at or before `master`, by bisection."""
     low = cam.first_segment
@@ -39,7 +40,7 @@ def find_segment(segments: Records, cam: Record, master: float) -> int:
     return low
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def evaluate_segment(segment: Record, master: float) -> tuple[float, float, float, float]:
     """Position and its first three derivatives of one segment at `master`."""
     c = segment.coefficients
@@ -51,7 +52,7 @@ def evaluate_segment(segment: Record, master: float) -> tuple[float, float, floa
     return position, d1, d2, d3
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def wrap_master(segments: Records, cam: Record, master: float) -> float:
     """`master` folded into the cam's one period; unchanged for a cam that is not periodic."""
     start = segments[cam.first_segment].master_start
@@ -62,7 +63,7 @@ def wrap_master(segments: Records, cam: Record, master: float) -> float:
     return master
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def evaluate_cam(
     segments: Records, cam: Record, master: float
 ) -> tuple[float, float, float, float]:
@@ -74,12 +75,14 @@ def evaluate_cam(
     if cam.segment_count <= 0:
         return 0.0, 0.0, 0.0, 0.0
     start = segments[cam.first_segment].master_start
-    inside = wrap_master(segments, cam, master)
-    if cam.periodic == 0 and not (start <= inside <= start + cam.length):
-        edge = start if inside < start else start + cam.length
-        held = evaluate_segment(segments[find_segment(segments, cam, edge)], edge)
-        return held[0], 0.0, 0.0, 0.0
-    return evaluate_segment(segments[find_segment(segments, cam, inside)], inside)
+    u = wrap_master(segments, cam, master)
+    held = cam.periodic == 0 and not (start <= u <= start + cam.length)
+    if held:
+        u = start if u < start else start + cam.length
+    p, d1, d2, d3 = evaluate_segment(segments[find_segment(segments, cam, u)], u)
+    if held:
+        return p, 0.0, 0.0, 0.0
+    return p, d1, d2, d3
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
