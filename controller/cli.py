@@ -61,16 +61,14 @@ def run(
     seconds: Annotated[float | None, typer.Option(min=0, help="End after this time.")] = None,
     cells: Annotated[int | None, typer.Option(min=1, help="End after this many cells.")] = None,
     manual: Annotated[bool, typer.Option(help="Leave Reset and Start to the operator.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated machine.")] = 1,
 ) -> None:
     """Run the machine in real time until it is stopped."""
     _load(config, recipe, plant)
     from controller import supervisor
 
-    raise typer.Exit(
-        supervisor.run(
-            config=config, recipe=recipe, plant=plant, seconds=seconds, cells=cells, manual=manual
-        )
-    )
+    status = supervisor.run(config, recipe, plant, seconds, cells, manual=manual, seed=seed)
+    raise typer.Exit(status)
 
 
 @app.command()

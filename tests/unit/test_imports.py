@@ -55,8 +55,9 @@ ALLOWED: dict[str, dict[str, str]] = {
 }
 
 NUMBA_FREE = (
-    "controller.cli", "controller.console", "controller.display", "controller.gateway",
-    "controller.io_process", "controller.settings", "controller.shared", "controller.supervisor",
+    "controller.child", "controller.cli", "controller.console", "controller.display",
+    "controller.gateway", "controller.io_process", "controller.operator_panel",
+    "controller.processes", "controller.settings", "controller.shared", "controller.supervisor",
     "drivers.cia402", "drivers.image",
 )  # fmt: skip
 
