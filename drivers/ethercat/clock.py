@@ -22,4 +22,4 @@ def steer(steering, offset_ns):
     integral = steering.integral_ns + INTEGRAL * offset_ns
     steering.integral_ns = min(max(integral, -limit), limit)
     step = -(PROPORTIONAL * offset_ns + steering.integral_ns)
-    return int(min(max(step, -limit), limit))
+    return np.int64(min(max(step, -limit), limit))

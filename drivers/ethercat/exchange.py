@@ -1,5 +1,6 @@
 """The seam on the wire: one cycle's frames out and back on an AF_PACKET socket, in compiled code."""
 
+import numpy as np
 from numba import njit
 
 from drivers.ethercat.frame import accept, missing, report, settle, stamp
@@ -58,7 +59,7 @@ def receive_until(link, deadline_ns):
 @njit(cache=True, nogil=True, error_model="numpy")
 def take(link, inputs):
     """Close the cycle and hand fresh inputs to the image; returns an ExchangeCode."""
-    elapsed_ns = link.period_ns * (1 + int(link.misses_in_a_row))
+    elapsed_ns = link.period_ns * (1 + np.int64(link.misses_in_a_row))
     code = settle(link)
     if code == 0:
         unpack(link, inputs, elapsed_ns)

@@ -6,6 +6,7 @@ every header, the working counter and the lengths must be what was sent.
 
 from enum import IntEnum
 
+import numpy as np
 from numba import njit
 
 from drivers.ethercat.link import (
@@ -61,7 +62,7 @@ def status_header(data_bytes):
 def stamp(link):
     """Give every frame of this cycle its sequence and the current outputs."""
     for k in range(link.frame_count):
-        sequence = (int(link.sequence) + k) & _MASK
+        sequence = (np.int64(link.sequence) + k) & _MASK
         slot = sequence % OUTSTANDING
         link.outstanding[slot] = 1
         frame = link.frames[k]
@@ -92,16 +93,16 @@ def _sequence_of(reply, length, size):
     """Return the sequence in a reply shaped like a frame of `size` process bytes, -1 if it cannot be."""
     if length < status_header(size) + _HEADER + 2 + _COUNTER:
         return -1
-    low = int(reply[_LRW + 1]) & 0x7F
-    middle = int(reply[clock_header(size) + 1]) << 7
-    return low | middle | int(reply[status_header(size) + 1]) << 15
+    low = np.int64(reply[_LRW + 1]) & 0x7F
+    middle = np.int64(reply[clock_header(size) + 1]) << 7
+    return low | middle | np.int64(reply[status_header(size) + 1]) << 15
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _ours(reply, length):
     if length < _LRW + _HEADER:
         return False
-    ethertype = int(reply[12]) << 8 | int(reply[13])
+    ethertype = np.int64(reply[12]) << 8 | np.int64(reply[13])
     return ethertype == 0x88A4 and reply[_LRW + 1] >= INDEX_FIRST
 
 
@@ -112,7 +113,7 @@ def _judge_past(link, reply, length):
         sequence = _sequence_of(reply, length, link.frames[k].data_bytes)
         if sequence < 0:
             continue
-        age = (int(link.sequence) - sequence) & _MASK
+        age = (np.int64(link.sequence) - sequence) & _MASK
         slot = sequence % OUTSTANDING
         if 0 < age < OUTSTANDING - 16 and link.outstanding[slot] != 0:
             link.outstanding[slot] = 0
@@ -157,7 +158,7 @@ def accept(link, reply, length):
         return _STRAY
     for k in range(link.frame_count):
         frame = link.frames[k]
-        expected = (int(link.sequence) + k) & _MASK
+        expected = (np.int64(link.sequence) + k) & _MASK
         if _sequence_of(reply, length, frame.data_bytes) != expected:
             continue
         slot = expected % OUTSTANDING
@@ -186,7 +187,7 @@ def missing(link):
     """Return how many of this cycle's frames have not come back."""
     count = 0
     for k in range(link.frame_count):
-        count += 1 - int(link.frames[k].received)
+        count += 1 - np.int64(link.frames[k].received)
     return count
 
 
@@ -223,7 +224,7 @@ def settle(link):
             fresh = False
     link.working_counter = total
     link.frames_lost += lost
-    link.sequence = (int(link.sequence) + link.frame_count) & _MASK
+    link.sequence = (np.int64(link.sequence) + link.frame_count) & _MASK
     link.cycles += 1
     if fresh:
         for n in range(link.output_bytes, link.process_bytes):

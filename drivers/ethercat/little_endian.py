@@ -1,12 +1,13 @@
 """Little-endian numbers in a byte array, compiled; no bounds are checked here."""
 
+import numpy as np
 from numba import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def get_u16(data, offset):
     """Return the 16 bits at a byte offset."""
-    return int(data[offset]) | int(data[offset + 1]) << 8
+    return np.int64(data[offset]) | np.int64(data[offset + 1]) << 8
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

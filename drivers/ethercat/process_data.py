@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from numba import njit
 
 from drivers.cia402 import Mode
@@ -39,15 +40,15 @@ def to_counts(value, counts_per_unit, limit):
         return limit
     if scaled <= -limit:
         return -limit
-    return int(math.floor(scaled + 0.5)) if scaled == scaled else 0
+    return np.int64(math.floor(scaled + 0.5)) if scaled == scaled else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def pack_axis(row, target, data):
     """Write one axis's targets; a position that is not a number leaves the last one standing."""
-    put_u16(data, row.controlword, int(target.controlword))
+    put_u16(data, row.controlword, np.int64(target.controlword))
     if row.mode >= 0:
-        data[row.mode] = int(target.mode) & 0xFF
+        data[row.mode] = np.int64(target.mode) & 0xFF
     if target.target_position_m == target.target_position_m:
         counts = to_counts(target.target_position_m, row.counts_per_unit, _COUNTS_MAX)
         put_u32(data, row.target_position, counts)
@@ -88,7 +89,7 @@ def unpack_axis(row, data, actual, elapsed_ns):
     if row.error_code >= 0:
         actual.error_code = get_u16(data, row.error_code)
     if row.mode_display >= 0:
-        mode = int(data[row.mode_display])
+        mode = np.int64(data[row.mode_display])
         actual.mode_display = mode - ((mode & 0x80) << 1)
 
 
@@ -120,21 +121,21 @@ def unpack_signal(row, data, station, time_ns):
         value = get_i16(data, row.bit >> 3) * row.unit_per_count
     signal = row.signal
     if signal == _EMERGENCY_STOP_OK:
-        station.emergency_stop_ok = int(value)
+        station.emergency_stop_ok = np.int64(value)
     elif signal == _SAFE_TORQUE_OFF_OK:
-        station.safe_torque_off_ok = int(value)
+        station.safe_torque_off_ok = np.int64(value)
     elif signal == _DOOR_CLOSED:
-        station.door_closed = int(value)
+        station.door_closed = np.int64(value)
     elif signal == _AIR_PRESSURE_OK:
-        station.air_pressure_ok = int(value)
+        station.air_pressure_ok = np.int64(value)
     elif signal == _SPLICE_DETECTED:
-        station.splice_detected = int(value)
+        station.splice_detected = np.int64(value)
     elif signal == _VACUUM:
         station.vacuum_pa[row.element] = value
     elif signal == _SHEET_THICKNESS:
         station.sheet_thickness_m[row.element] = value
     elif signal == _MAGAZINE_SHEETS:
-        station.magazine_sheets[row.element] = int(value)
+        station.magazine_sheets[row.element] = np.int64(value)
     elif signal == _TENSION:
         station.tension_n = value
         station.tension_stamp_ns = time_ns

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numba import njit
@@ -46,6 +47,19 @@ class Body:
     header: np.void
     image: np.void
     slaves: np.ndarray
+
+    @classmethod
+    def over(cls, buffer: np.ndarray) -> Self:
+        """Return the views into a buffer that `make_body` filled."""
+        header = buffer[:_BODY_BYTES].view(BODY_DTYPE)[0]
+        image_start, slaves_start = int(header["image_start"]), int(header["slaves_start"])
+        slaves_end = slaves_start + int(header["segment"]["slave_count"]) * _SLAVE_BYTES
+        return cls(
+            buffer,
+            header,
+            buffer[image_start : image_start + _IMAGE_BYTES].view(IMAGE_DTYPE)[0],
+            buffer[slaves_start:slaves_end].view(SLAVE_DTYPE),
+        )
 
     @property
     def segment(self) -> np.void:
@@ -92,13 +106,12 @@ def make_body(
     header["plant_kind"], header["period_ns"] = kind, topology.period_ns
     header["segment"] = segment[0]
     install_faults(header["wire"], faults, drop_share=drop_share, seed=seed)
-    image = buffer[image_start : image_start + IMAGE_DTYPE.itemsize].view(IMAGE_DTYPE)[0]
-    image["inputs"]["station_count"] = 1 + max(slave.station for slave in topology.slaves)
-    image["inputs"]["period_ns"] = topology.period_ns
-    view = buffer[slaves_start : slaves_start + slaves.nbytes].view(SLAVE_DTYPE)
-    view[:] = slaves
+    body = Body.over(buffer)
+    body.image["inputs"]["station_count"] = 1 + max(slave.station for slave in topology.slaves)
+    body.image["inputs"]["period_ns"] = topology.period_ns
+    body.slaves[:] = slaves
     buffer[plant_start:] = context
-    return Body(buffer, header, image, view)
+    return body
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
