@@ -1,0 +1,31 @@
+"""The audit log: one JSON line for everything that touches security or the machine; append only."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+
+class AuditLog:
+    """Appends lines and syncs them: what was audited survives the process."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o600)
+
+    def write(self, action: str, **details: Any) -> None:
+        """Append one line; a string from outside is shortened, JSON keeps it on its line."""
+        row = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "action": action}
+        row |= {key: _short(value) for key, value in details.items() if value is not None}
+        os.write(self._descriptor, (json.dumps(row, default=str) + "\n").encode())
+
+    def close(self) -> None:
+        """Sync and close the file."""
+        os.fsync(self._descriptor)
+        os.close(self._descriptor)
+
+
+def _short(value: Any) -> Any:
+    return value[:200] if isinstance(value, str) else value
