@@ -67,10 +67,14 @@ def _let_go() -> list[Step]:
 def lead_in(station: StationSettings) -> list[Step]:
     """From idle to the right-hand touch-down pose, the anode arm gripping its first sheet."""
     end, up, back = 0.5 * station.table.stroke_m, station.arm.stroke_m, -station.arm.transfer_m
+    fingers = station.fingers
     return [
-        *_together((_ARM_Z, up)),
+        *_together((_ARM_Z, up), (_RIGHT_IN, fingers.in_m)),
         *_together(
-            ((AxisId.ANODE_ARM_X,), back), ((AxisId.CATHODE_ARM_X,), 0.0), ((AxisId.TABLE_X,), end)
+            (_RIGHT_DOWN, fingers.down_m),
+            ((AxisId.ANODE_ARM_X,), back),
+            ((AxisId.CATHODE_ARM_X,), 0.0),
+            ((AxisId.TABLE_X,), end),
         ),
         *_together((_ARM_Z, 0.0)),
         _act(Action.PICK, Polarity.ANODE),

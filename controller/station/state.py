@@ -141,6 +141,7 @@ WEB_STATE_DTYPE = np.dtype(
         ("tension_min_n", np.float64),
         ("tension_max_n", np.float64),
         ("wrap_start_rad", np.float64),
+        ("followed", np.uint8),  # the feed follows the web since the last cycle
     ],
     align=True,
 )

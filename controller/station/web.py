@@ -3,7 +3,7 @@
 from controller.shared.alarms import AlarmId
 from controller.station.alarms import alarm_while, raise_alarm
 from controller.station.kernel import kernel
-from controller.station.state import WebMode
+from controller.station.state import SequenceState, WebMode
 from drivers.cia402 import PowerState
 from drivers.image import AxisId
 from motion.fold_geometry import web_motion
@@ -107,14 +107,21 @@ def _step_unwind(station, inputs, plan, feed_velocity, period_s):
 
 
 @kernel
+def _feed_is_ours(station):
+    enabled = station.status.axes[_FEED].power_state == PowerState.OPERATION_ENABLED
+    return enabled and station.status.sequence >= SequenceState.ROUTINE
+
+
+@kernel
 def step_web(state, station_index, inputs, outputs, plan, running, period_s):
     """Advance feed, unwind, dancer force and edge guide by one period."""
     station = state.stations[station_index]
     web, feed, edge = station.web, station.axes[_FEED], station.axes[_EDGE]
     force = 2.0 * (plan.web.tension_n + station.tension_trim_n)
     outputs.axes[_DANCER].force_offset_n = force if station.enable else 0.0
-    under_control = station.status.axes[_FEED].power_state == PowerState.OPERATION_ENABLED
-    if not under_control or not feed.homed:
+    if not _feed_is_ours(station) or not web.followed:
+        # coordinates may change under a drive that homes: take up the web where it is found
+        web.followed = _feed_is_ours(station)
         web.base_m += feed.position_m - web.trim_m - _follow(station, plan)[0]
         return
     # a full dancer holds more web than it should: feed less
