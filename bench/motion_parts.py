@@ -39,7 +39,7 @@ TABLE_MOVE_WITH_WEB = replace(
 
 
 @njit(nogil=True, error_model="numpy")
-def _run(cycles, plan, out):  # type: ignore[no-untyped-def]
+def _run(cycles, plan, out):
     """Cycles of 1 ms: the master, then of each axis the cam and gear, a superimposed move and the
     feed-forward of its force.
     """

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+import numpy as np
+
 from motion.cam_laws import CamLaw
 from motion.cam_table import CamTable
 
@@ -44,7 +46,8 @@ def moves_to_cam(
     cam = parts[0]
     for part in parts[1:]:
         cam = cam.then(part)
-    return cam.closed().phased(shift) if periodic else cam
+    cam = CamTable(np.append(cam.knots[:-1], length), cam.coefficients, periodic)
+    return cam.phased(shift) if periodic else cam
 
 
 def _run(move: Move, position: float) -> CamTable:

@@ -289,11 +289,11 @@ class CamTable:
 
         A jump below `tolerance` of the largest value of that derivative is rounding.
         """
-        starts, ends = self.edges()
-        scale = np.maximum(np.abs(starts).max(axis=0), np.abs(ends).max(axis=0))
+        inside = [derivatives(self.coefficients, k / 8.0 * np.diff(self.knots)) for k in range(9)]
+        scale = np.abs(inside).max(axis=(0, 1))
         # a derivative that is zero but for rounding is measured against the one below it
-        floor_ = np.concatenate([[1e-12], scale[:-1] / self.length * 1e-6])
-        broken = np.flatnonzero(self.jumps() > tolerance * np.maximum(scale, floor_))
+        least = np.concatenate([[1e-12], scale[:-1] / self.length * 1e-6])
+        broken = np.flatnonzero(self.jumps() > tolerance * np.maximum(scale, least))
         return int(broken[0]) - 1 if broken.size else 5
 
     def scaled(self, position_scale: float = 1.0, master_scale: float = 1.0) -> CamTable:
@@ -322,8 +322,8 @@ class CamTable:
             return self
         split = self.divided([cut])
         first = int(np.searchsorted(split.knots, cut))
-        lengths = np.roll(np.diff(split.knots), -first)
-        knots = self.start + np.concatenate([[0.0], np.cumsum(lengths)])
+        late, early = split.knots[first:-1] - (cut - self.start), split.knots[:first]
+        knots = np.concatenate([late, early + (self.end - cut), [self.end]])
         return CamTable(knots, np.roll(split.coefficients, -first, axis=0), True)
 
     def divided(self, masters: ArrayLike) -> CamTable:
@@ -354,10 +354,6 @@ class CamTable:
     def length_of(self, segment: int) -> float:
         """Master range of one segment."""
         return float(np.diff(self.knots)[segment])
-
-    def closed(self) -> CamTable:
-        """The same cam, periodic."""
-        return replace(self, periodic=True)
 
 
 def derivatives(coefficients: Array, u: float | Array) -> Array:
