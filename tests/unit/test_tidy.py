@@ -49,7 +49,7 @@ def _name(path: Path) -> str:
 
 def _is_compiled(function: ast.FunctionDef) -> bool:
     return any(
-        isinstance(node, ast.Name) and node.id in {"njit", "jit", "intrinsic", "cfunc"}
+        isinstance(node, ast.Name) and node.id in {"cfunc", "jit", "kernel", "njit"}
         for decorator in function.decorator_list
         for node in ast.walk(decorator)
     )
