@@ -2,13 +2,15 @@
 
 from math import isfinite
 
+import numpy as np
 from numba import njit
 
 from motion.limits import Result, limits_valid
 from motion.rest_to_rest import plan_mirrored
 from motion.trajectory import append, begin, finish
 from motion.trajectory_brake import brake
-from motion.trajectory_solver import fastest
+from motion.trajectory_rounding import fastest_but_rounding, without_crossing
+from motion.trajectory_solver import shape_duration
 
 OK = int(Result.OK)
 LIMITS_INVALID = int(Result.LIMITS_INVALID)
@@ -67,17 +69,6 @@ def check_move(start, target, limits):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def append_brake(trajectory, velocity, a, b, jerk):
-    """Add what brings the first state back within the limits."""
-    first = trajectory.phases[0]
-    sign, ramp, hold = brake(first.velocity / jerk, first.acceleration / jerk, velocity, a, b)
-    if sign != 0.0:
-        acceleration = first.acceleration + sign * jerk * ramp
-        append(trajectory, sign * jerk, ramp, acceleration)
-        append(trajectory, 0.0, hold, acceleration)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def append_shape(trajectory, jerk, first, last, shape):
     """Add the phases of a shape between two accelerations (in units of the jerk)."""
     _, peak, peak_hold, trough, trough_hold, cruise = shape
@@ -110,6 +101,35 @@ def on_target(trajectory, target, limits):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def plan_general(trajectory, target, v, a, b, jerk):
+    """Fill a trajectory that has its first state, for bounds in units of the jerk."""
+    state = trajectory.phases[0]
+    velocity, first = state.velocity / jerk, state.acceleration / jerk
+    target_velocity, last = target.velocity / jerk, target.acceleration / jerk
+    distance = (target.position - state.position) / jerk
+    reach = (abs(state.position) + abs(target.position)) / jerk
+    brake_sign, ramp, hold = brake(velocity, first, v, a, b)
+    if brake_sign != 0.0:
+        if abs(velocity) <= v and -b <= first <= a:
+            sign, shape = without_crossing(
+                velocity, first, target_velocity, last, distance, v, a, b, reach
+            )
+            if shape_duration(sign * first, sign * last, shape) < np.inf:
+                append_shape(trajectory, sign * jerk, sign * first, sign * last, shape)
+                return
+        first += brake_sign * ramp
+        append(trajectory, brake_sign * jerk, ramp, jerk * first)
+        append(trajectory, 0.0, hold, jerk * first)
+        state = trajectory.phases[trajectory.count]
+        velocity = state.velocity / jerk
+        distance = (target.position - state.position) / jerk
+    sign, shape = fastest_but_rounding(
+        velocity, first, target_velocity, last, distance, v, a, b, reach
+    )
+    append_shape(trajectory, sign * jerk, sign * first, sign * last, shape)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def plan_move(trajectory, start, target, limits):
     """The fastest move between two STATE_DTYPE records under a LIMITS_DTYPE record.
 
@@ -124,22 +144,8 @@ def plan_move(trajectory, start, target, limits):
         return OK
     a, b = directed_bounds(start, target, limits)
     jerk = limits.jerk
-    v, a, b = limits.velocity / jerk, a / jerk, b / jerk
     begin(trajectory, start)
-    append_brake(trajectory, v, a, b, jerk)
-    state = trajectory.phases[trajectory.count]
-    first, last = state.acceleration / jerk, target.acceleration / jerk
-    sign, shape = fastest(
-        state.velocity / jerk,
-        first,
-        target.velocity / jerk,
-        last,
-        (target.position - state.position) / jerk,
-        v,
-        a,
-        b,
-    )
-    append_shape(trajectory, sign * jerk, sign * first, sign * last, shape)
+    plan_general(trajectory, target, limits.velocity / jerk, a / jerk, b / jerk, jerk)
     if not on_target(trajectory, target, limits):
         return NO_SOLUTION
     finish(trajectory, target)

@@ -189,15 +189,15 @@ def distance_ahead(u, e, last, a):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def shape_ahead(u, e, last, a):
-    """The shape of `distance_ahead`."""
+    """The shape of `distance_ahead`, which starts the chain."""
     rise = e + last * last - u
     if rise > a * a:
-        return FOUND, a, rise / a - a, last, 0.0, 0.0
-    return FOUND, sqrt(max(rise, 0.0)), 0.0, last, 0.0, 0.0
+        return BELOW, a, rise / a - a, last, 0.0, 0.0
+    return BELOW, sqrt(max(rise, 0.0)), 0.0, last, 0.0, 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def climb_ordered(u, e, first, last, distance, v, a, b, pinned):
+def climb_ordered(u, e, first, last, distance, v, a, b):
     """`climb` for u <= e."""
     c = e - u
     gap, ahead, island = 0.0, last > 0.0, False
@@ -210,31 +210,29 @@ def climb_ordered(u, e, first, last, distance, v, a, b, pinned):
             if shape[0] == FOUND:
                 return shape
         elif not island:
-            if pinned:
-                return shape_ahead(u, e, last, a)
-            return BELOW, 0.0, 0.0, 0.0, 0.0, 0.0
+            return shape_ahead(u, e, last, a)
     start_u, start_e = max(first, 0.0), min(last, 0.0)
     start = min(max(u + start_u * start_u, e + start_e * start_e), v)
     reached = leg(u, start, a) + leg(e, start, b)
     if distance <= reached:
-        if pinned or distance == reached:
-            return shape_of_top(u, e, start, 0.0, a, b)
-        return BELOW, 0.0, 0.0, 0.0, 0.0, 0.0
+        _, peak, peak_hold, trough, trough_hold, _ = shape_of_top(u, e, start, 0.0, a, b)
+        found = FOUND if distance == reached else BELOW
+        return found, peak, peak_hold, trough, trough_hold, 0.0
     return climb_crossing(u, e, start, distance, v, a, b)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def climb(u, e, first, last, distance, v, a, b, pinned):
+def climb(u, e, first, last, distance, v, a, b):
     """First crossing of the distance on the chain of rising, falling, rising ramps.
 
-    `first` and `last` are the accelerations at the ends, a bounds the peak, b the trough. Answers
-    BELOW if the chain starts above the distance; `pinned` then gives its start instead. A move of
-    u > e is solved backwards in time.
+    `first` and `last` are the accelerations at the ends, a bounds the peak, b the trough. If the
+    chain starts beyond the distance the answer is BELOW and the chain's start. A move of u > e is
+    solved backwards in time.
     """
     if u <= e:
-        return climb_ordered(u, e, first, last, distance, v, a, b, pinned)
+        return climb_ordered(u, e, first, last, distance, v, a, b)
     found, peak, peak_hold, trough, trough_hold, cruise = climb_ordered(
-        e, u, -last, -first, distance, v, b, a, pinned
+        e, u, -last, -first, distance, v, b, a
     )
     return found, -trough, trough_hold, -peak, peak_hold, cruise
 
@@ -257,6 +255,27 @@ def has_island(u, e, first, last):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def climb_island_ordered(u, e, first, last, distance, a):
+    """`climb_island` for u <= e."""
+    if distance < distance_ahead(u, e, last, a):
+        return BELOW, 0.0, 0.0, 0.0, 0.0, 0.0
+    return climb_ahead(u, e, last, sqrt(first * first - (e - u)), distance, a)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def climb_island(u, e, first, last, distance, a, b):
+    """`climb` where the acceleration never crosses zero, which no velocity limit can forbid."""
+    if not has_island(u, e, first, last):
+        return BELOW, 0.0, 0.0, 0.0, 0.0, 0.0
+    if u <= e:
+        return climb_island_ordered(u, e, first, last, distance, a)
+    found, peak, peak_hold, trough, trough_hold, cruise = climb_island_ordered(
+        e, u, -last, -first, distance, b
+    )
+    return found, -trough, trough_hold, -peak, peak_hold, cruise
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def shape_duration(first, last, shape):
     """Duration of a shape between two accelerations."""
     _, peak, peak_hold, trough, trough_hold, cruise = shape
@@ -267,17 +286,17 @@ def shape_duration(first, last, shape):
 def fastest(v0, a0, v1, a1, distance, v, a, b):
     """Direction and shape of the fastest move from a state the limits allow to another.
 
-    Velocity within ±v, acceleration within -b to a. Direction -1 means the mirrored shape.
+    Velocity within ±v, acceleration within -b to a. Direction -1 means the mirrored shape. If
+    rounding leaves the distance between the starts of both chains the shape is marked BELOW.
     """
     u, e, span = chain(v0, a0, v1, a1, distance)
-    up = climb(u, e, a0, a1, span, v, a, b, False)
-    island = has_island(u, e, a0, a1)
-    if up[0] == FOUND and not island:
+    up = climb(u, e, a0, a1, span, v, a, b)
+    if up[0] == FOUND and not has_island(u, e, a0, a1):
         return 1.0, up
     u, e, span = chain(-v0, -a0, -v1, -a1, -distance)
-    down = climb(u, e, -a0, -a1, span, v, b, a, up[0] != FOUND)
-    if up[0] == FOUND and (
-        down[0] != FOUND or shape_duration(a0, a1, up) <= shape_duration(-a0, -a1, down)
+    down = climb(u, e, -a0, -a1, span, v, b, a)
+    if down[0] == FOUND and (
+        up[0] != FOUND or shape_duration(-a0, -a1, down) < shape_duration(a0, a1, up)
     ):
-        return 1.0, up
-    return -1.0, down
+        return -1.0, down
+    return 1.0, up
