@@ -11,6 +11,7 @@ from drivers.cia402 import PowerState
 from drivers.image import AXIS_KIND, ROTARY_KINDS, STATIONS_MAX, AxisId, AxisKind, Polarity
 from hal_sim.layout import CONTEXT_DTYPE
 from hal_sim.noise import Stream, draw_normal, draw_uniform, seed_streams
+from hal_sim.plant.web import path_to_fold
 
 SUBSTEP_NS = 250_000
 Section = Mapping[str, Any]
@@ -73,13 +74,17 @@ def _fill_plant(row: Any, plant: Section) -> None:
 
 _ALIKE: dict[str, tuple[str, ...]] = {
     "drives": ("watchdog_s", "boot_s", "safe_stop_delay_s"),
-    "table": ("mode_damping", "mode_uncertainty", "mode_fall", "mode_mass_kg", "layer_mass_kg")
-    + ("reference_layers",),
+    "table": (
+        *("mode_damping", "mode_uncertainty", "mode_fall", "mode_mass_kg"),
+        *("layer_mass_kg", "reference_layers"),
+    ),
     "arm": ("transfer_m", "contact_m", "reach_m", "hold_acceleration_m_s2"),
     "vacuum": ("miss_share", "double_share"),
     "sheets": ("layer_thickness_m", "thickness_noise_m", "magazine_sheets"),
-    "scatter": ("pick_m", "pick_rad", "drift_m_s", "table_m", "correction_m", "release_m")
-    + ("release_rad", "calibration_m", "thermal_time_s", "curl_s"),
+    "scatter": (
+        *("pick_m", "pick_rad", "drift_m_s", "table_m", "correction_m", "release_m"),
+        *("release_rad", "calibration_m", "thermal_time_s", "curl_s"),
+    ),
 }
 
 
@@ -216,10 +221,9 @@ def _power_on_web(plant: Any, station: Any, streams: Any) -> None:
     web = station["web"]
     web["feed_lag_s"] = plant["feed_lag_s"] * _around(streams, plant["feed_lag_uncertainty"])
     web["side"] = -1.0
+    web["laid_m"] = -path_to_fold(plant, station, -1.0)[0]
     web["loop_m"] = plant["loop_start_m"]
     area = pi * (plant["roll_radius_m"] ** 2 - plant["core_radius_m"] ** 2)
     web["roll_m"] = area / plant["web_thickness_m"]
     web["roll_radius_m"] = plant["roll_radius_m"]
     web["roll_phase_rad"] = 2.0 * pi * draw_uniform(streams, int(Stream.PLANT))
-
-

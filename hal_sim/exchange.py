@@ -56,9 +56,7 @@ def _begin_station(context: Any, station: Any, outputs: Any, time_ns: int) -> No
     for axis in range(AXIS_COUNT):
         row, drive = station.axes[axis], plant.axes[axis]
         row.encoder_noise_m = drive.encoder_noise_m * draw_cheap(station.streams, _ENCODER)
-        begin_drive_cycle(
-            drive, row, outputs.axes[axis], station.torque_off == 1, booted, period
-        )
+        begin_drive_cycle(drive, row, outputs.axes[axis], station.torque_off == 1, booted, period)
     weigh_table(plant, station, station.axes[_X])
     for gripper in range(4):
         command_vacuum(plant, station, gripper, outputs.vacuum_on[gripper])
@@ -148,7 +146,7 @@ def _run_period(context: Any, image: Any) -> None:
 
 
 @njit(EXCHANGE_SIGNATURE, cache=True, nogil=True, error_model="numpy")
-def exchange(image, context):  # type: ignore[no-untyped-def]
+def exchange(image, context):
     """One period of the machine: image (IMAGE_DTYPE record), context (CONTEXT_DTYPE bytes) -> OK."""
     record = context_of(context)
     record.idle_ns = 0
@@ -161,7 +159,7 @@ def exchange(image, context):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance_without_exchange(image, context, cycles):  # type: ignore[no-untyped-def]
+def advance_without_exchange(image, context, cycles):
     """Let the machine run on its last outputs while no frame arrives, for a number of periods.
 
     image: a copy of the last one (its inputs are overwritten); the drives trip their watchdogs.

@@ -81,7 +81,7 @@ def draw_uniform(streams: Streams, stream: int) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sum_of_four(word: np.uint64) -> int:
+def _sum_of_four(word: np.uint64) -> np.int64:
     """The sum of a word's four 16-bit parts."""
     return np.int64((word & _LOW) + ((word >> _S16) & _LOW) + ((word >> _S32) & _LOW)) + np.int64(
         word >> _S48

@@ -12,10 +12,10 @@ _RECORD: Any = from_dtype(CONTEXT_DTYPE)
 
 
 @intrinsic
-def context_of(typing_context, context):  # type: ignore[no-untyped-def]
+def context_of(typing_context, context):
     """The CONTEXT_DTYPE record in a uint8[::1] of at least its size; it shares the memory."""
 
-    def generate(compiler, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(compiler, builder, signature, arguments):
         array = cgutils.create_struct_proxy(signature.args[0])(compiler, builder, arguments[0])
         return builder.bitcast(array.data, compiler.get_value_type(_RECORD))
 

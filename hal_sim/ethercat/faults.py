@@ -205,7 +205,7 @@ def _send_back(wire, frame, length):
     late = _active(wire, _LATE)
     if late >= 0:
         _copy(frame, length, wire.held)
-        wire.held_length, wire.held_until = length, wire.cyclic_frames + max(late, 1)
+        wire.held_length, wire.held_until = length, wire.cyclic_frames + 1 + max(late, 1)
         return
     if _active(wire, _STALE) >= 0 and wire.previous_length > 0:
         _reply(wire, wire.previous, wire.previous_length)

@@ -92,6 +92,10 @@ class Lockstep:
         record: np.void = self._state["link"]
         return record
 
+    def advance(self, time_ns: int) -> None:
+        """Shift the time of the next cycle, as a steered wake-up does."""
+        self._state["now_ns"] += time_ns
+
     def transfer(self, frame: bytes) -> bytes | None:
         """Carry one acyclic frame; None where it was lost."""
         buffer = np.zeros(_FRAME_BYTES, np.uint8)

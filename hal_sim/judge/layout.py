@@ -130,6 +130,7 @@ EDGE_JUDGE_DTYPE = np.dtype(
         ("now_ns", np.int64),
         ("inside", np.uint8),
         ("down", np.uint8),
+        ("folded", np.uint8),  # the web lies round them
         ("down_ns", np.int64),
     ],
     align=True,

@@ -26,6 +26,7 @@ _R4, _R5, _R6 = int(Rule.FINGER_COLLISION), int(Rule.FOLD_EDGE_HELD), int(Rule.S
 _R7, _R8 = int(Rule.WEB_TOUCHES_BEAM), int(Rule.BEAMS_APART)
 _R10 = int(Rule.WEB_TENSION)
 _CLAMPED_M = 0.0002  # a finger this near its end holds
+_FOLDED_M = 0.00003  # and this near it presses the web no further
 _SWEEP_M_S = 0.02
 _WRAPPING_RAD = 0.05
 
@@ -119,11 +120,12 @@ def _check_holding(plant: Any, station: Any, gripper: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _clamp(plant: Any, station: Any, edge: int) -> None:
-    """An edge's fingers have come down: the new fold edge, if the web lies over it."""
+def _fold(plant: Any, station: Any, edge: int, gap: float) -> None:
+    """Fingers that are wholly down, or down with the arm gone, make their edge the fold."""
     state = station.judge.edges[edge]
-    state.down = 1
-    state.down_ns = station.judge.now_ns
+    if state.folded or (gap > _FOLDED_M and station.judge.arms[1 - edge].touching):
+        return
+    state.folded = 1
     side = 1.0 if edge == 1 else -1.0
     if station.web.end == _THREADED and station.web.side != side:
         swap_fold(plant, station, side)
@@ -134,6 +136,7 @@ def _unclamp(plant: Any, station: Any, edge: int) -> None:
     """Rule 5: fingers may leave only an edge that no longer is the fold, 2 ms after the new ones."""
     judge = station.judge
     judge.edges[edge].down = 0
+    judge.edges[edge].folded = 0
     if station.web.end != _THREADED or station.web.wrapped_rad > _WRAPPING_RAD:
         return
     side = 1.0 if edge == 1 else -1.0
@@ -161,12 +164,15 @@ def _check_edge(plant: Any, station: Any, edge: int) -> None:
             count_violation(station, _R4, edge, height)
     state.inside = inside
     down = highest > plant.finger_down_m - _CLAMPED_M and outmost > plant.finger_in_m - 0.001
-    if down and not state.down:
-        _clamp(plant, station, edge)
-    elif state.down and not down:
+    if state.down and not down:
         _unclamp(plant, station, edge)
-    if down and arm.touching:
-        arm.clamped = 1
+    elif down:
+        if not state.down:
+            state.down = 1
+            state.down_ns = station.judge.now_ns
+        _fold(plant, station, edge, plant.finger_down_m - highest)
+        if arm.touching:
+            arm.clamped = 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -7,7 +7,7 @@ from numba import njit
 from drivers.image import AxisId
 from hal_sim.judge.truth import record_unloading
 from hal_sim.layout import WebEnd
-from hal_sim.plant.web import thread_web
+from hal_sim.plant.web import catch_web, thread_web
 
 _X, _Z = int(AxisId.TABLE_X), int(AxisId.TABLE_Z)
 _CUT, _TAPE = int(AxisId.CUT), int(AxisId.TAPE)
@@ -34,13 +34,15 @@ def step_cell(plant: Any, station: Any) -> None:
     blade = station.axes[_CUT].position_m
     if web.end == _END_THREADED:
         station.judge.wraps = web.wrapped_rad / _TURN
-        if blade > plant.cut_m:
-            web.end = _END_CUT
+    if web.end != _END_CUT and blade > plant.cut_m:
+        catch_web(station)
+    if web.end == _END_THREADED:
         return
     if station.stack_count and station.axes[_TAPE].position_m > 0.98 * plant.tape_m:
         station.taped = 1
     if abs(station.axes[_Z].position_m - plant.unload_m) <= _NEAR_M:
         _unload(plant, station)
     at_end = abs(station.load_m - plant.table_end_m) < _NEAR_M
-    if blade < _BLADE_AWAY_M and station.stack_count == 0 and at_end:
+    waiting = web.end == _END_CUT and blade < _BLADE_AWAY_M
+    if waiting and station.stack_count == 0 and at_end:
         thread_web(plant, station)

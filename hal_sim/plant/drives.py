@@ -157,11 +157,8 @@ def _supervise(plant: Any, axis: Any, substeps: int, period: float) -> None:
         error = axis.reference_m - axis.position_m - axis.encoder_offset_m
         if abs(error) > plant.following_error_m:
             raise_drive_fault(axis, _FOLLOWING)
-    if axis.power_state == _REACTION and (
-        axis.control == _PROFILE
-        and axis.reference_m_s == 0.0
-        or abs(axis.velocity_m_s) < _STANDING_M_S
-    ):
+    stopped = axis.control == _PROFILE and axis.reference_m_s == 0.0
+    if axis.power_state == _REACTION and (stopped or abs(axis.velocity_m_s) < _STANDING_M_S):
         axis.power_state = _FAULT
 
 

@@ -39,16 +39,16 @@ def free_length(
     """Web from fold to rollers: (length, whether it touches the sheet's edge), in metres.
 
     fold_u: the fold at z 0; edge: inner edge of the sheet coming down on this side; tip: a finger
-    pressing the other edge of the stack. A point outside 0 < u < fold_u does not act.
+    pressing the other edge of the stack. A point outside 0 < u < fold_u does not act, nor does a finger
+    that stands further out than the sheet's edge.
     """
     whole, rise = _from_rollers(plant, fold_u, 0.0)
     edge_acts = 0.0 < edge_u < fold_u and edge_z < plant.roller_height_m
     tip_acts = 0.0 < tip_u < fold_u and tip_z < plant.roller_height_m
     if edge_acts and tip_acts:
-        if tip_u < edge_u:
+        tip_acts = tip_u < edge_u
+        if tip_acts:
             edge_acts = edge_z * (fold_u - tip_u) < tip_z * (fold_u - edge_u)
-        else:
-            tip_acts = tip_z * (fold_u - edge_u) < edge_z * (fold_u - tip_u)
     start_u, start_z, before, touches = fold_u, 0.0, 0.0, False
     if edge_acts and edge_z < rise * (fold_u - edge_u):
         before = sqrt((fold_u - edge_u) * (fold_u - edge_u) + edge_z * edge_z)

@@ -39,8 +39,8 @@ def step_table(plant: Any, station: Any, axis: Any, force: float, step: float) -
     if axis.position_m > drive.position_max_m or axis.position_m < drive.position_min_m:
         axis.position_m = min(max(axis.position_m, drive.position_min_m), drive.position_max_m)
         axis.velocity_m_s = 0.0
-    faster = rate - (pull + acceleration) * step
-    station.deflection_m = q + 0.5 * (rate + faster) * step
-    station.deflection_m_s = faster
+    # rate first, then place: this order neither feeds nor drains a swinging load
+    station.deflection_m_s = rate - (pull + acceleration) * step
+    station.deflection_m = q + station.deflection_m_s * step
     station.load_m = axis.position_m + station.deflection_m
     station.load_m_s = axis.velocity_m_s + station.deflection_m_s

@@ -19,7 +19,7 @@ _X, _WRAP = int(AxisId.TABLE_X), int(AxisId.WRAP)
 _DANCER, _FEED, _UNWIND = int(AxisId.DANCER), int(AxisId.FEED), int(AxisId.UNWIND)
 _EDGE_AXIS = int(AxisId.EDGE)
 _ARM_X, _FINGER = int(AxisId.ANODE_ARM_X), int(AxisId.FINGER_LEFT_FRONT_IN)
-_THREADED, _BROKEN = int(WebEnd.THREADED), int(WebEnd.BROKEN)
+_THREADED, _CUT, _BROKEN = int(WebEnd.THREADED), int(WebEnd.CUT), int(WebEnd.BROKEN)
 _FEED_NOISE, _EDGE_NOISE = int(Stream.FEED), int(Stream.EDGE)
 _PI = 3.141592653589793
 _INNER = 2  # the spans are stiff: half steps
@@ -78,14 +78,21 @@ def thread_web(plant: Any, station: Any) -> None:
     web.wrap_start_rad = station.axes[_WRAP].position_m
     web.wrapped_rad = 0.0
     web.laid_m = web.demand_m - length
-    if web.end == _BROKEN:  # by hand, with the dancer centred
+    web.end = _THREADED
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def catch_web(station: Any) -> None:
+    """The blade is through: the cutter's clamp holds the roller-side end, torn or cut."""
+    web = station.web
+    if web.end == _BROKEN:  # pulled up by hand, with the dancer centred
         dancer = station.axes[_DANCER]
         dancer.position_m = 0.0
         dancer.velocity_m_s = 0.0
         web.guide_m = web.demand_m
         web.guide_m_s = 0.0
         web.base_m = web.fed_m - web.guide_m
-    web.end = _THREADED
+    web.end = _CUT
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -191,5 +198,3 @@ def begin_web_cycle(plant: Any, station: Any, nip_before: float, period: float) 
     web.edge_wander_m += kick * draw_cheap(station.streams, _EDGE_NOISE)
     aim = web.edge_wander_m + station.axes[_EDGE_AXIS].position_m
     web.edge_m += (aim - web.edge_m) * period / (plant.edge_lag_s + 0.5 * period)
-
-

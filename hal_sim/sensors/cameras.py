@@ -82,9 +82,7 @@ def trigger_sheet_camera(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def trigger_stack_camera(
-    plant: Any, station: Any, trigger: int, time_ns: int, now_ns: int
-) -> None:
+def trigger_stack_camera(plant: Any, station: Any, trigger: int, time_ns: int, now_ns: int) -> None:
     """A new number exposes the stack's top sheet."""
     camera = station.stack_camera
     if np.uint32(trigger) == camera.trigger:

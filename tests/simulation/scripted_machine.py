@@ -48,7 +48,21 @@ class ScriptedStation:
         self.outputs["axes"]["mode"] = Mode.CYCLIC_SYNC_POSITION
         self.feeding = False
         self.demand = self.feed_start = 0.0
-        self.rate = 0.0
+        self.rate = self.trim = 0.0
+
+    def copy(self) -> "ScriptedStation":
+        """The same machine at the same instant, apart."""
+        twin = object.__new__(ScriptedStation)
+        twin.__dict__.update(self.__dict__)
+        twin.context = self.context.copy()
+        twin.record = context_record(twin.context)
+        twin.station = twin.record["stations"][0]
+        whole = np.zeros(1, IMAGE_DTYPE)
+        whole[0] = self.image
+        twin.image = whole[0]
+        twin.inputs = twin.image["inputs"]["stations"][0]
+        twin.outputs = twin.image["outputs"]["stations"][0]
+        return twin
 
     # -- cycles ---------------------------------------------------------------------------------
 
@@ -68,8 +82,7 @@ class ScriptedStation:
         self.demand, self.rate = float(web["demand_m"]), rate
         lag = 0.007 + 1.5 * PERIOD_S  # a backward difference and a cycle late
         axis = self.outputs["axes"][AxisId.FEED]
-        trim = 0.3 * float(self.inputs["dancer_position_m"])
-        self.trim = getattr(self, "trim", 0.0) - trim * 0.01
+        self.trim -= 0.003 * float(self.inputs["dancer_position_m"])
         axis["target_position_m"] = self.feed_start + self.demand + lag * rate + self.trim
         axis["velocity_offset_m_s"] = rate + lag * rise
         unwind = self.outputs["axes"][AxisId.UNWIND]
@@ -204,14 +217,14 @@ class ScriptedStation:
         self.fingers(0, True, False)
         self.fingers(0, True, True)
 
-    def half(self, polarity: int) -> None:
+    def half(self, polarity: int, away_m: float = 0.0, correcting: bool = True) -> None:
         """One half section: to the end of `polarity`, from touch-down to touch-down."""
         other = 1 - polarity
         arm = AxisId.ANODE_ARM_X
         self.move({arm + 1: UP_M, arm + 3: UP_M})
-        if self.station["feeders"][other]["staged"]["count"]:
+        if self.station["feeders"][other]["staged"]["count"] and correcting:
             self.correct(other)
-        end = 0.1 if polarity else -0.1
+        end = (0.1 if polarity else -0.1) + away_m
         old = polarity  # the edge that was clamped at the other end
         height = -0.00025 * int(self.station["stack_count"])
         self.move({AxisId.TABLE_X: end, AxisId.TABLE_Z: height}, 0.4)
@@ -276,5 +289,3 @@ class ScriptedStation:
             f"sheet {row['sheet']} index {row['index']}: {row['value']:.6g}"
             for row in rows
         ]
-
-
