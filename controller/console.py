@@ -1,13 +1,11 @@
-"""What a person at the terminal sees of a running machine: one live line, and a summary."""
+"""What a person at the terminal sees of a running machine: one live line."""
 
-import sys
 import time
 from typing import Any, Self
 
 import numpy as np
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from controller.shared.alarms import AlarmId
@@ -39,7 +37,7 @@ class StatusLine:
 
     def say(self, text: str) -> None:
         """Print a line above the live one."""
-        self._console.print(Text(text))
+        self._console.print(Text(text), soft_wrap=True)
 
     def show(self, view: SharedView) -> None:
         """Show the machine as it is now."""
@@ -47,7 +45,7 @@ class StatusLine:
         if line is None:
             return
         if self._console.is_terminal:
-            self._live.update(Text(line), refresh=True)
+            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
         elif time.monotonic() >= self._plain_next_s:
             self._plain_next_s = time.monotonic() + PLAIN_LINE_EVERY_S
             self.say(line)
@@ -88,32 +86,3 @@ def reasons(machine: Any) -> list[str]:
 
 def _words(name: str) -> str:
     return name.lower().replace("_", " ")
-
-
-def print_summary(summary: dict[str, Any]) -> None:
-    """Print the run's summary as a table on standard output."""
-    table = Table("figure", "value", title="Run", title_justify="left")
-    for name, value in _flat(summary):
-        table.add_row(name, value)
-    Console(file=sys.stdout).print(table)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            rows += _flat(value, f"{name}.")
-        elif isinstance(value, list):
-            rows.append((name, f"{len(value)} entries" if len(value) > 8 else _listed(value)))
-        else:
-            rows.append((name, _text(value)))
-    return rows
-
-
-def _listed(values: list[Any]) -> str:
-    return ", ".join(_text(value) for value in values)
-
-
-def _text(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)

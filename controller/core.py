@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.child import follow_parent
+from controller.dry_cycle import run_dry_cycle, warm_up_command
 from controller.runtime import compile_gate
 from controller.settings.loader import load_machine, load_settings
 from controller.settings.machine import MachineSettings
@@ -50,7 +51,7 @@ def _arguments() -> argparse.Namespace:
 def _run(arguments: argparse.Namespace, view: SharedView) -> int:
     settings = load_machine(arguments.config)
     plant = load_settings(arguments.plant, PlantSettings)
-    _pass_gate(view)
+    _pass_gate(arguments, view)
     machine = _build(settings, plant, arguments.seed, view)
     result = _drive(machine, settings, view)
     with os.fdopen(arguments.result_fd, "w") as file:
@@ -58,31 +59,30 @@ def _run(arguments: argparse.Namespace, view: SharedView) -> int:
     return 0
 
 
-def _pass_gate(view: SharedView) -> None:
+def _pass_gate(arguments: argparse.Namespace, view: SharedView) -> None:
     view.header["core_phase"] = CorePhase.COMPILING
     folder = compile_gate.enter()
     if not folder.writable:
         _say(f"compiled code cannot be kept: {folder.path} is not writable; set FOLDLINE_CACHE")
     elif not folder.warm:
         _say("compiling for this processor; this happens once")
-    compile_gate.warm_up(folder, _tell_progress)
+    command = warm_up_command(arguments.config, arguments.plant)
+    compile_gate.warm_up(folder, command, _tell_progress)
     view.header["core_phase"] = CorePhase.READY
 
 
 def _build(settings: MachineSettings, plant: PlantSettings, seed: int, view: SharedView) -> Any:
-    """Build the machine twice: one for a dry cycle, the other untouched."""
-    # numba may be imported only now that the gate has set its environment.
-    from controller.assembly import build_simulated, new_plans
-    from controller.runtime.dispatchers import compilations, forbid_compilation
-    from controller.runtime.virtual import run_virtual
-
-    slots = new_plans(len(settings.stations))
-    compiled: list[str] = []
-    with compilations(compiled.append):
-        run_virtual(build_simulated(settings, plant, slots, seed), 1)
+    """Build the machine once a dry cycle has shown that nothing is left to compile."""
+    compiled = run_dry_cycle(settings, plant)
     if compiled and "NUMBA_CACHE_DIR" in os.environ:
         raise RuntimeError(f"compile gate: the dry cycle compiled {', '.join(compiled)}")
+
+    # numba may be imported only now that the gate has set its environment.
+    from controller.assembly import build_simulated, new_plans
+    from controller.runtime.dispatchers import forbid_compilation
+
     forbid_compilation()
+    slots = new_plans(len(settings.stations))
     machine = build_simulated(settings, plant, slots, seed)
     machine.memory = view.memory
     return machine

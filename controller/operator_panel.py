@@ -1,6 +1,9 @@
 """The operator at the panel: Clear, Reset and Start, so that a demonstration runs by itself."""
 
+from typing import Any
+
 from controller.shared.commands import CommandCode
+from controller.shared.conditions import ConditionId
 from controller.shared.packml import State
 from controller.shared.view import SharedView
 
@@ -36,7 +39,7 @@ class Operator:
         """Give the next command the machine can take, one at a time."""
         machine = self._view.read_machine()
         waiting = self._sent and self._view.answer(self._sent) is None
-        if machine is None or waiting or self.started:
+        if machine is None or waiting or self.started or _lacks_plan(machine):
             return
         if not self._cells_told:
             self._cells_told = True
@@ -50,3 +53,7 @@ class Operator:
 
     def _send(self, code: CommandCode, value: float = 0.0) -> None:
         self._sent = self._view.send(code, value=value)
+
+
+def _lacks_plan(machine: Any) -> bool:
+    return bool(int(machine["start_inhibits"]) >> ConditionId.PLAN_VALID & 1)

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from controller.console import StatusLine, print_summary
+from controller.console import StatusLine
+from controller.display import print_values
 from controller.operator_panel import Operator
 from controller.processes import Child
 from controller.settings.loader import load_machine
@@ -95,6 +96,8 @@ class Supervisor:
         if message is not None:
             self.core_died = self.view.core_phase != CorePhase.ENDED
         if message is not None and self.core_died:
+            if self.view.core_phase != CorePhase.RUNNING:
+                self.ask_to_end()
             self.view.header["core_phase"] = CorePhase.DEAD
             self.say(f"{message}: the drives' watchdogs stop the axes; end this run to start anew")
         silent = self.view.core_phase == CorePhase.RUNNING and not self.view.core_alive(
@@ -174,7 +177,7 @@ def run(
             _watch(supervisor, line, Operator(supervisor.view, cells), seconds, manual)
         finally:
             result = supervisor.end()
-    print_summary(result)
+    print_values("Run", result)
     return EXIT_CORE_DIED if supervisor.core_died else 0
 
 

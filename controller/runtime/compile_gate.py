@@ -105,8 +105,8 @@ def _sources() -> list[Path]:
     return sorted(path for folder in COMPILED_SOURCES for path in (ROOT / folder).rglob("*.py"))
 
 
-def warm_up(folder: CacheFolder, progress: Progress | None = None) -> None:
-    """Compile everything the core needs into the folder unless that was done before.
+def warm_up(folder: CacheFolder, command: list[str], progress: Progress | None = None) -> None:
+    """Fill the folder by a command that compiles everything needed, unless that was done before.
 
     Another process that does the same is waited for. `progress` takes the number of functions so far
     and the name of the one being compiled. RuntimeError when the compilation fails.
@@ -115,7 +115,7 @@ def warm_up(folder: CacheFolder, progress: Progress | None = None) -> None:
         return
     with _locked(folder.path / "lock"):
         if not folder.warm:
-            _compile(progress)
+            _compile(command, progress)
             (folder.path / MARKER).touch()
     _forget_old(folder.path)
 
@@ -127,9 +127,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _compile(progress: Progress | None) -> None:
-    command = [sys.executable, "-m", "controller.runtime.warm_up"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+def _compile(command: list[str], progress: Progress | None) -> None:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         count = 0
         for line in process.stdout:

@@ -14,7 +14,7 @@ from controller.runtime.virtual import call_loop
 
 CYCLES_WITHOUT_END = 2**62
 LEAD_NS = 20_000_000  # the first deadline lies this far ahead
-_MCL_CURRENT, _MCL_FUTURE = 1, 2
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _PR_SET_TIMERSLACK, _PR_GET_TIMERSLACK = 29, 30
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -123,13 +123,17 @@ def slack() -> Grant:
 
 
 def lock() -> Grant:
-    """Lock the whole process in memory, now and from now on."""
+    """Lock the process in memory: what the dry cycle touched now, the rest as it is touched.
+
+    Locking what is never touched would take the compiler's libraries along: 490 MB instead of 190.
+    """
     what = "memory locked"
-    if _libc.mlockall(_MCL_CURRENT | _MCL_FUTURE):
+    if _libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT):
         reason = os.strerror(ctypes.get_errno())
         return Grant(what, False, f"refused ({reason}); grant memlock or CAP_IPC_LOCK")
     locked_mb = memory_mb("VmLck")
-    return Grant(what, locked_mb > 0, f"{locked_mb:.0f} MB" if locked_mb else "not so: 0 MB")
+    text = f"as touched, {memory_mb('VmRSS'):.0f} MB so far" if locked_mb else "not so: 0 MB"
+    return Grant(what, locked_mb > 0, text)
 
 
 def memory_mb(field: str) -> float:
