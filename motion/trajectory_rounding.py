@@ -41,16 +41,18 @@ def two_ramps(u, e, first, last, span, a, grain, velocity_grain):
     rise = top - u
     if rise < 0.0:
         return NOWHERE
-    peak, fall = sqrt(rise), (2.0 * e + last * last) * last
-    if peak >= max(first, last):
-        shift = stay(leg(u, top, a) - fall - span, top, min(peak, a), grain, velocity_grain)
-        if shift < np.inf and rise > a * a:
-            return FOUND, a, max(rise / a - a + shift, 0.0), last, 0.0, 0.0
-        if shift < np.inf:
-            return FOUND, max(peak + 0.5 * shift, last), 0.0, last, 0.0, 0.0
-    if -peak >= max(first, last):
-        shift = stay(-(u + top) * peak - fall - span, u + rise, peak, grain, velocity_grain)
-        return FOUND, max(0.5 * shift - peak, last), 0.0, last, 0.0, 0.0
+    peak, fall, highest = sqrt(rise), (2.0 * e + last * last) * last, max(first, last)
+    if rise > a * a:
+        shift = stay(leg(u, top, a) - fall - span, top, a, grain, velocity_grain)
+        hold = rise / a - a + shift
+        return (FOUND, a, hold, last, 0.0, 0.0) if 0.0 <= hold < np.inf else NOWHERE
+    excess = (u + top) * peak
+    raised = peak + 0.5 * stay(excess - fall - span, top, peak, grain, velocity_grain)
+    if highest <= min(peak, raised) and raised < np.inf:
+        return FOUND, raised, 0.0, last, 0.0, 0.0
+    raised = 0.5 * stay(-excess - fall - span, top, peak, grain, velocity_grain) - peak
+    if highest <= min(-peak, raised) and raised < np.inf:
+        return FOUND, raised, 0.0, last, 0.0, 0.0
     return NOWHERE
 
 
