@@ -23,8 +23,8 @@ def figures(context: NDArray[np.uint8]) -> dict[str, Any]:
     judges = _judges(context)
     counts = sum(judge["violation_counts"] for judge in judges)
     return {
-        "cells": _total(judges, "cells_unloaded"),
-        "good_cells": _total(judges, "cells_good"),
+        "cells_unloaded": _total(judges, "cells_unloaded"),
+        "cells_truly_good": _total(judges, "cells_good"),
         "sheets": _total(judges, "sheets_laid"),
         "dropped_sheets": _total(judges, "dropped"),
         "discarded_sheets": _total(judges, "discarded"),

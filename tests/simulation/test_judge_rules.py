@@ -39,7 +39,7 @@ def test_a_careful_script_breaks_no_rule_and_makes_a_good_cell(machine: Scripted
     assert cell["sheets"] == 5
     assert min(cell["overhang_min_m"]) > 0.001
     truth = figures(machine.context)
-    assert truth["cells"] == truth["good_cells"] == 1
+    assert truth["cells_unloaded"] == truth["cells_truly_good"] == 1
     assert truth["violations"] == {}
     assert truth["s_per_sheet"] == pytest.approx(cell["seconds"] / 4)
 

@@ -43,11 +43,12 @@ def bare_station(**overrides: Any) -> tuple[Any, Any]:
 def pick_once(plant: Any, station: Any) -> float | None:
     """Switch the fetching gripper on; the time until its vacuum is made, None for a miss."""
     command_vacuum(plant, station, FETCH, 1)
+    made = None
     for number in range(600):
         step_gripper(plant, station, FETCH, STEP_S)
-        if station["grippers"][FETCH]["pressure_pa"] > 40e3:
-            return (number + 1) * STEP_S
-    return None
+        if made is None and station["grippers"][FETCH]["pressure_pa"] > 40e3:
+            made = (number + 1) * STEP_S
+    return made
 
 
 def let_go(plant: Any, station: Any) -> float:
