@@ -14,7 +14,7 @@ LIMITS_DTYPE = np.dtype(
 
 
 class Result(IntEnum):
-    """What a motion kernel answers; everything but OK leaves its output untouched."""
+    """What a motion kernel answers; its output is good only with OK."""
 
     OK = 0
     LIMITS_INVALID = 1
@@ -26,6 +26,7 @@ class Result(IntEnum):
     DURATION_TOO_SHORT = 7
     DURATION_NOT_POSSIBLE = 8
     NO_SOLUTION = 9
+    DURATION_INVALID = 10
 
 
 REMEDIES = {
@@ -42,6 +43,7 @@ REMEDIES = {
     ),
     Result.DURATION_TOO_SHORT: "allow more time or raise the limits",
     Result.DURATION_NOT_POSSIBLE: "arrive earlier or later: the target is out of reach just then",
+    Result.DURATION_INVALID: "the duration is not a finite number of at least 0; correct it",
     Result.NO_SOLUTION: "the numbers are too far apart for double precision; scale the problem",
 }
 

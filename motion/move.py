@@ -7,7 +7,7 @@ from numba import njit
 
 from motion.limits import Result, limits_valid
 from motion.rest_to_rest import plan_mirrored
-from motion.trajectory import append, begin, finish
+from motion.trajectory import PHASES_MAX, append, begin, evaluate, finish
 from motion.trajectory_brake import brake
 from motion.trajectory_rounding import fastest_but_rounding, without_crossing
 from motion.trajectory_solver import shape_duration
@@ -22,6 +22,7 @@ TARGET_NOT_APPROACHABLE = int(Result.TARGET_NOT_APPROACHABLE)
 NO_SOLUTION = int(Result.NO_SOLUTION)
 ROUNDING = 1e-14
 RESIDUAL = 1e-12
+JERKS = (1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -69,20 +70,45 @@ def check_move(start, target, limits):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def append_shape(trajectory, jerk, first, last, shape):
-    """Add the phases of a shape between two accelerations (in units of the jerk)."""
+def phases_of(first, last, shape):
+    """Durations of a shape's seven phases and the accelerations at their ends.
+
+    The signs of their jerks are those of JERKS.
+    """
     _, peak, peak_hold, trough, trough_hold, cruise = shape
     peak, trough = max(peak, first), min(trough, last)
-    append(trajectory, jerk, peak - first, jerk * peak)
-    append(trajectory, 0.0, peak_hold, jerk * peak)
-    if cruise > 0.0:
-        append(trajectory, -jerk, peak, 0.0)
-        append(trajectory, 0.0, cruise, 0.0)
-        append(trajectory, -jerk, -trough, jerk * trough)
-    else:
-        append(trajectory, -jerk, peak - trough, jerk * trough)
-    append(trajectory, 0.0, trough_hold, jerk * trough)
-    append(trajectory, jerk, last - trough, jerk * last)
+    middle = 0.0 if cruise > 0.0 else trough
+    durations = (
+        peak - first,
+        peak_hold,
+        peak - middle,
+        cruise,
+        middle - trough,
+        trough_hold,
+        last - trough,
+    )
+    return durations, (peak, peak, middle, middle, trough, trough, last)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def append_shape(trajectory, jerk, first, last, shape):
+    """Add the phases of a shape between two accelerations (in units of the jerk)."""
+    durations, accelerations = phases_of(first, last, shape)
+    for index in range(7):
+        append(trajectory, JERKS[index] * jerk, durations[index], jerk * accelerations[index])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def append_brake(trajectory, velocity, a, b, jerk):
+    """Bring the last state within the limits, if it is not; answers whether it was not."""
+    state = trajectory.phases[trajectory.count]
+    acceleration = state.acceleration / jerk
+    sign, ramp, hold = brake(state.velocity / jerk, acceleration, velocity, a, b)
+    acceleration = jerk * (acceleration + sign * ramp)
+    if sign != 0.0:
+        append(trajectory, sign * jerk, ramp, acceleration)
+        append(trajectory, 0.0, hold, acceleration)
+    return sign != 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -101,32 +127,36 @@ def on_target(trajectory, target, limits):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def task_of(trajectory, target, jerk):
+    """From the last state to the target, in units of the jerk.
+
+    Velocity and acceleration of both, and the distance.
+    """
+    state = trajectory.phases[trajectory.count]
+    return (
+        state.velocity / jerk,
+        state.acceleration / jerk,
+        target.velocity / jerk,
+        target.acceleration / jerk,
+        (target.position - state.position) / jerk,
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def plan_general(trajectory, target, v, a, b, jerk):
     """Fill a trajectory that has its first state, for bounds in units of the jerk."""
-    state = trajectory.phases[0]
-    velocity, first = state.velocity / jerk, state.acceleration / jerk
-    target_velocity, last = target.velocity / jerk, target.acceleration / jerk
-    distance = (target.position - state.position) / jerk
-    reach = (abs(state.position) + abs(target.position)) / jerk
-    brake_sign, ramp, hold = brake(velocity, first, v, a, b)
-    if brake_sign != 0.0:
-        if abs(velocity) <= v and -b <= first <= a:
-            sign, shape = without_crossing(
-                velocity, first, target_velocity, last, distance, v, a, b, reach
-            )
-            if shape_duration(sign * first, sign * last, shape) < np.inf:
-                append_shape(trajectory, sign * jerk, sign * first, sign * last, shape)
+    v0, a0, v1, a1, distance = task_of(trajectory, target, jerk)
+    reach = (abs(trajectory.phases[0].position) + abs(target.position)) / jerk
+    if append_brake(trajectory, v, a, b, jerk):
+        if abs(v0) <= v and -b <= a0 <= a:
+            sign, shape = without_crossing(v0, a0, v1, a1, distance, v, a, b, reach)
+            if shape_duration(sign * a0, sign * a1, shape) < np.inf:
+                trajectory.count = 0
+                append_shape(trajectory, sign * jerk, sign * a0, sign * a1, shape)
                 return
-        first += brake_sign * ramp
-        append(trajectory, brake_sign * jerk, ramp, jerk * first)
-        append(trajectory, 0.0, hold, jerk * first)
-        state = trajectory.phases[trajectory.count]
-        velocity = state.velocity / jerk
-        distance = (target.position - state.position) / jerk
-    sign, shape = fastest_but_rounding(
-        velocity, first, target_velocity, last, distance, v, a, b, reach
-    )
-    append_shape(trajectory, sign * jerk, sign * first, sign * last, shape)
+        v0, a0, v1, a1, distance = task_of(trajectory, target, jerk)
+    sign, shape = fastest_but_rounding(v0, a0, v1, a1, distance, v, a, b, reach)
+    append_shape(trajectory, sign * jerk, sign * a0, sign * a1, shape)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -150,3 +180,15 @@ def plan_move(trajectory, start, target, limits):
         return NO_SOLUTION
     finish(trajectory, target)
     return OK
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def retarget(trajectory, time_s, target, limits):
+    """Replan a running trajectory at an instant; its time then counts from there.
+
+    Continuous in position, velocity and acceleration. Answers a `Result`; with bad input the
+    running trajectory stays as it was.
+    """
+    state = trajectory.phases[PHASES_MAX - 1]
+    state.position, state.velocity, state.acceleration, _ = evaluate(trajectory, time_s)
+    return plan_move(trajectory, state, target, limits)
