@@ -83,16 +83,17 @@ def sim(
 ) -> None:
     """Make cells in virtual time and print the judge's summary."""
     settings = _load(config, recipe, plant)
-    _pass_gate()
+    _pass_gate(config, plant)
     from controller.display import print_values, progress_bar
     from controller.planning.timeline import PlanRefused
+    from controller.settings.document import SettingsError
     from controller.simulate import SimulationStuck, simulate
 
     try:
         with progress_bar("cells") as progress:
             summary = simulate(**settings, cells=cells, seed=seed, faults=faults, progress=progress)
-    except PlanRefused as refused:
-        _refuse([f"{recipe}: {refused}"])
+    except (PlanRefused, SettingsError) as refused:
+        _refuse(getattr(refused, "problems", [f"{recipe}: {refused}"]))
     except SimulationStuck as stuck:
         print(f"simulation stuck: {stuck}", file=sys.stderr)
         raise typer.Exit(EXIT_STUCK) from None
@@ -111,7 +112,9 @@ def plan(
 ) -> None:
     """Compute the cycle plan: its pace, the ideal bound and what the excess is made of."""
     settings = _load(config, recipe)
-    _pass_gate()
+    from controller.runtime import compile_gate
+
+    compile_gate.enter()
     from controller.planning.command import plan_command
 
     plan_command(settings["machine"], settings["recipe"], png=png, as_json=as_json)
@@ -192,9 +195,10 @@ def _refuse(problems: list[str]) -> NoReturn:
     raise typer.Exit(EXIT_BROKEN_SETTINGS)
 
 
-def _pass_gate() -> None:
+def _pass_gate(config: Path, plant: Path) -> None:
     """Have all compiled code ready; this comes before anything that imports numba."""
     from controller.display import compiling
+    from controller.dry_cycle import warm_up_command
     from controller.runtime import compile_gate
 
     folder = compile_gate.enter()
@@ -202,4 +206,4 @@ def _pass_gate() -> None:
         print(f"{folder.path} is not writable: compiling at every start", file=sys.stderr)
     elif not folder.warm:
         with compiling() as progress:
-            compile_gate.warm_up(folder, progress)
+            compile_gate.warm_up(folder, warm_up_command(config, plant), progress)

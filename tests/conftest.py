@@ -13,7 +13,10 @@ from typing import Any
 import hypothesis
 import pytest
 
+from controller.dry_cycle import warm_up_command
 from controller.runtime import compile_gate
+
+CONFIG = Path(__file__).resolve().parents[1] / "config"
 
 hypothesis.settings.register_profile("foldline", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("foldline")
@@ -38,7 +41,8 @@ def _share_cache(is_worker: bool) -> None:
     cache = compile_gate.enter()
     if not is_worker:
         try:
-            compile_gate.warm_up(cache)
+            command = warm_up_command(CONFIG / "machine.yaml", CONFIG / "plant.yaml")
+            compile_gate.warm_up(cache, command)
         except RuntimeError as error:
             pytest.exit(str(error), returncode=3)
     elif cache.writable:
