@@ -193,9 +193,9 @@ def missing(link):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _bus_state(link):
-    if link.good == 0 or link.misses_in_a_row >= link.misses_stop or link.al_status != _OP:
-        return _DOWN
-    if link.slaves_answering != link.slave_count and link.misses_in_a_row == 0:
+    """A slave that is gone or out of OP brings the bus down at once; silence does after `misses_stop`."""
+    complete = link.al_status == _OP and link.slaves_answering == link.slave_count
+    if link.good == 0 or not complete or link.misses_in_a_row >= link.misses_stop:
         return _DOWN
     return _DEGRADED if link.misses_in_a_row > link.misses_tolerated else _OPERATIONAL
 

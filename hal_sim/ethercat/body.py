@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from drivers.ethercat.topology import Topology
 from drivers.image import IMAGE_DTYPE
@@ -14,7 +14,7 @@ from hal_sim.ethercat.bench_drives import BENCH_DTYPE
 from hal_sim.ethercat.build import make_segment
 from hal_sim.ethercat.coupling import from_machine, to_machine
 from hal_sim.ethercat.faults import WIRE_DTYPE, Fault, carry, install_faults
-from hal_sim.ethercat.layout import SEGMENT_DTYPE, SLAVE_DTYPE
+from hal_sim.ethercat.layout import BYTES_TYPE, SEGMENT_DTYPE, SLAVE_DTYPE
 from hal_sim.ethercat.states import watch
 
 BENCH, MACHINE = 0, 1  # what stands behind the slaves
@@ -121,7 +121,7 @@ def _slaves(header, body):
     return body[start:end].view(SLAVE_DTYPE)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(types.int64(BYTES_TYPE, BYTES_TYPE, types.int64, types.int64), cache=True, nogil=True, error_model="numpy")
 def serve_frame(body, frame, length, now_ns):
     """Carry one frame; returns how many replies lie in the wire's record."""
     header = body[: _BODY_BYTES].view(BODY_DTYPE)[0]
@@ -129,7 +129,7 @@ def serve_frame(body, frame, length, now_ns):
     return carry(header.segment, slaves, header.wire, frame, length, now_ns)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(types.int64(BYTES_TYPE, types.int64), cache=True, nogil=True, error_model="numpy")
 def tick(body, now_ns):
     """Let one period pass in the machine: outputs in, plant on, inputs out, watchdogs checked."""
     header = body[: _BODY_BYTES].view(BODY_DTYPE)[0]

@@ -4,7 +4,7 @@ A frame passes every slave in order; each carries out every datagram that concer
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from drivers.ethercat.little_endian import get_u16, get_u32, put_u16
 from drivers.ethercat.protocol import (
@@ -19,7 +19,7 @@ from drivers.ethercat.protocol import (
     Command,
     Register,
 )
-from hal_sim.ethercat.layout import FMMUS, HOP_NS
+from hal_sim.ethercat.layout import BYTES_TYPE, FMMUS, HOP_NS, SEGMENT_TYPE, SLAVE_TYPE, SLAVES_TYPE
 from hal_sim.ethercat.registers import read_memory, write_memory
 
 _HEADER, _COUNTER = DATAGRAM_HEADER_BYTES, WORKING_COUNTER_BYTES
@@ -152,7 +152,10 @@ def _ways(command, addressed):
     return _READ if kind == 0 else (_WRITE if kind == 1 else _READ | _WRITE)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+_I64 = types.int64
+
+
+@njit(_I64(SEGMENT_TYPE, SLAVE_TYPE, _I64, _I64, BYTES_TYPE, _I64, _I64, _I64), cache=True, nogil=True, error_model="numpy")
 def _one_slave(segment, slave, position, command, frame, header, size, now_ns):
     """Let one slave carry out one datagram; returns the working counter's increment."""
     data = header + _HEADER
@@ -203,7 +206,7 @@ def _well_formed(frame, length):
         header = end
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(_I64(SEGMENT_TYPE, SLAVES_TYPE, BYTES_TYPE, _I64, _I64), cache=True, nogil=True, error_model="numpy")
 def process_frame(segment, slaves, frame, length, now_ns):
     """Pass a frame through the segment in place; returns its length, 0 where it is no EtherCAT.
 

@@ -1,6 +1,9 @@
 """The virtual segment's state: one record a slave, one for the segment."""
 
+from typing import Any
+
 import numpy as np
+from numba import from_dtype, types
 
 from drivers.cia402 import ObjectIndex
 from hal_sim.ethercat.sii import SII_BYTES
@@ -127,3 +130,9 @@ SEGMENT_DTYPE = np.dtype(
     ],
     align=True,
 )
+
+# Explicit signatures at the seams keep one compiled copy of each, whoever calls.
+SEGMENT_TYPE: Any = from_dtype(SEGMENT_DTYPE)
+SLAVE_TYPE: Any = from_dtype(SLAVE_DTYPE)
+SLAVES_TYPE: Any = types.Array(SLAVE_TYPE, 1, "C")
+BYTES_TYPE: Any = types.Array(types.uint8, 1, "C")

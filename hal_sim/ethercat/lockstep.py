@@ -48,11 +48,12 @@ _LOCKSTEP_BYTES = LOCKSTEP_DTYPE.itemsize
 def _pass_frames(lockstep, link, body):
     """Send every frame through the segment and judge what comes back."""
     wire = body[:_BODY_BYTES].view(BODY_DTYPE)[0].wire
+    frame = lockstep.frame[:]
     for k in range(link.frame_count):
         length = link.frames[k].length
         for n in range(length):
-            lockstep.frame[n] = link.frames[k].transmit[n]
-        for n in range(serve_frame(body, lockstep.frame, length, lockstep.now_ns)):
+            frame[n] = link.frames[k].transmit[n]
+        for n in range(serve_frame(body, frame, length, lockstep.now_ns)):
             accept(link, wire.replies[n], wire.lengths[n])
 
 

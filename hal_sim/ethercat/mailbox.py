@@ -1,7 +1,7 @@
 """CoE in a slave's mailbox, compiled: SDO upload and download, abort codes, emergencies, repeats."""
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from drivers.devices.description import Access
 from drivers.ethercat.little_endian import get_u16, get_u32, put_u16, put_u32
@@ -13,6 +13,7 @@ from drivers.ethercat.protocol import (
     Register,
     SdoAbort,
 )
+from hal_sim.ethercat.layout import SLAVE_TYPE
 from hal_sim.ethercat.states import al_state
 
 _MANAGER, _SIZE = int(Register.SYNC_MANAGER), SYNC_MANAGER_BYTES
@@ -144,7 +145,7 @@ def _mailbox_error(slave, detail):
     put_u16(slave.reply, _HEADER + 2, detail)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(types.void(SLAVE_TYPE), cache=True, nogil=True, error_model="numpy")
 def post(slave):
     """Put the reply into the read mailbox and mark it full."""
     start = get_u16(slave.memory, _MANAGER + _SIZE)
@@ -158,23 +159,6 @@ def post(slave):
 def mailbox_full(slave, number):
     """Return whether a mailbox holds a message."""
     return slave.memory[_MANAGER + number * _SIZE + 5] & _FULL != 0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def serve(slave):
-    """Answer the request in the write mailbox once the read mailbox is free; then emergencies."""
-    if not slave.has_mailbox or mailbox_full(slave, 1):
-        return
-    if mailbox_full(slave, 0):
-        slave.memory[_MANAGER + 5] &= 0xFF ^ _FULL
-        if _answer(slave):
-            post(slave)
-    elif slave.emergency_pending:
-        slave.emergency_pending = 0
-        _open_reply(slave, _EMERGENCY, 10)
-        put_u16(slave.reply, 8, slave.emergency_code)
-        slave.reply[10] = 0x10
-        post(slave)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -208,3 +192,20 @@ def _answer(slave):
     else:
         _abort(slave, index, subindex, _COMMAND)
     return True
+
+
+@njit(types.void(SLAVE_TYPE), cache=True, nogil=True, error_model="numpy")
+def serve(slave):
+    """Answer the request in the write mailbox once the read mailbox is free; then emergencies."""
+    if not slave.has_mailbox or mailbox_full(slave, 1):
+        return
+    if mailbox_full(slave, 0):
+        slave.memory[_MANAGER + 5] &= 0xFF ^ _FULL
+        if _answer(slave):
+            post(slave)
+    elif slave.emergency_pending:
+        slave.emergency_pending = 0
+        _open_reply(slave, _EMERGENCY, 10)
+        put_u16(slave.reply, 8, slave.emergency_code)
+        slave.reply[10] = 0x10
+        post(slave)

@@ -1,6 +1,6 @@
 """Physical access to a slave controller's memory, compiled: what reads and writes do besides copying."""
 
-from numba import njit
+from numba import njit, types
 
 from drivers.ethercat.little_endian import (
     get_i64,
@@ -11,7 +11,7 @@ from drivers.ethercat.little_endian import (
 )
 from drivers.ethercat.protocol import SYNC_MANAGER_BYTES, AlState, Register
 from hal_sim.ethercat.clocks import follow, latch_ports, system_time_ns
-from hal_sim.ethercat.layout import FMMUS, HOP_NS, SYNC_MANAGERS
+from hal_sim.ethercat.layout import BYTES_TYPE, FMMUS, HOP_NS, SEGMENT_TYPE, SLAVE_TYPE, SYNC_MANAGERS
 from hal_sim.ethercat.mailbox import mailbox_full, post, serve
 from hal_sim.ethercat.mapping import rebuild_mapping
 from hal_sim.ethercat.states import al_state, check_sync, request_state
@@ -77,28 +77,7 @@ def _prepare_read(segment, slave, position, address, size, now_ns):
         put_u16(slave.memory, _DL_STATUS, 0x5611 if last else 0x5A31)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def read_memory(segment, slave, position, address, size, data, offset, combine, now_ns):
-    """Read a slave's memory into a datagram; returns whether it was granted.
-
-    `combine` ORs instead of copying (broadcast). Reading a mailbox to its end empties it.
-    """
-    if address + size > slave.memory.size:
-        return False
-    allowed, number = _granted(slave, address, size, False)
-    if not allowed:
-        return False
-    _prepare_read(segment, slave, position, address, size, now_ns)
-    for n in range(size):
-        value = slave.memory[address + n]
-        data[offset + n] = data[offset + n] | value if combine else value
-    if number >= 0:
-        start = _MANAGER + number * _SIZE
-        last = get_u16(slave.memory, start) + get_u16(slave.memory, start + 2)
-        if slave.memory[start + 4] & 3 == 2 and address + size >= last:
-            slave.memory[start + 5] &= 0xFF ^ _FULL
-            serve(slave)
-    return True
+_I64 = types.int64
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -113,24 +92,6 @@ def _writable(address):
     if _MANAGER <= address < _MANAGERS_END:
         return (address - _MANAGER) % _SIZE not in (5, 7)
     return not _WATCHDOG_STATUS <= address < _WATCHDOG_STATUS + 2
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def write_memory(segment, slave, position, address, size, data, offset, now_ns):
-    """Write a datagram into a slave's memory and act on it; returns whether it was granted."""
-    if address + size > slave.memory.size:
-        return False
-    allowed, number = _granted(slave, address, size, True)
-    if not allowed:
-        return False
-    for n in range(size):
-        if _writable(address + n):
-            slave.memory[address + n] = data[offset + n]
-    if address < _RAM:
-        _act(segment, slave, position, address, size, data, offset, now_ns)
-    elif number >= 0:
-        _close_area(segment, slave, number, address, size, now_ns)
-    return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -217,3 +178,45 @@ def power_on(slave):
     slave.reply_length = slave.repeat = slave.emergency_pending = 0
     slave.outputs_seen = slave.sync_misses = 0
     slave.drive.fault_code = slave.drive.previous_controlword = 0
+
+
+@njit(types.boolean(SEGMENT_TYPE, SLAVE_TYPE, _I64, _I64, _I64, BYTES_TYPE, _I64, types.boolean, _I64), cache=True, nogil=True, error_model="numpy")
+def read_memory(segment, slave, position, address, size, data, offset, combine, now_ns):
+    """Read a slave's memory into a datagram; returns whether it was granted.
+
+    `combine` ORs instead of copying (broadcast). Reading a mailbox to its end empties it.
+    """
+    if address + size > slave.memory.size:
+        return False
+    allowed, number = _granted(slave, address, size, False)
+    if not allowed:
+        return False
+    _prepare_read(segment, slave, position, address, size, now_ns)
+    for n in range(size):
+        value = slave.memory[address + n]
+        data[offset + n] = data[offset + n] | value if combine else value
+    if number >= 0:
+        start = _MANAGER + number * _SIZE
+        last = get_u16(slave.memory, start) + get_u16(slave.memory, start + 2)
+        if slave.memory[start + 4] & 3 == 2 and address + size >= last:
+            slave.memory[start + 5] &= 0xFF ^ _FULL
+            serve(slave)
+    return True
+
+
+@njit(types.boolean(SEGMENT_TYPE, SLAVE_TYPE, _I64, _I64, _I64, BYTES_TYPE, _I64, _I64), cache=True, nogil=True, error_model="numpy")
+def write_memory(segment, slave, position, address, size, data, offset, now_ns):
+    """Write a datagram into a slave's memory and act on it; returns whether it was granted."""
+    if address + size > slave.memory.size:
+        return False
+    allowed, number = _granted(slave, address, size, True)
+    if not allowed:
+        return False
+    for n in range(size):
+        if _writable(address + n):
+            slave.memory[address + n] = data[offset + n]
+    if address < _RAM:
+        _act(segment, slave, position, address, size, data, offset, now_ns)
+    elif number >= 0:
+        _close_area(segment, slave, number, address, size, now_ns)
+    return True

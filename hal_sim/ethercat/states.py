@@ -129,12 +129,13 @@ def watch(slave, now_ns):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def check_sync(segment, slave, now_ns):
-    """Count outputs that came too close to or after their SYNC0; too many in a row end OP."""
+    """Count outputs that came too close to SYNC0, before or after; too many in a row end OP."""
     phase = sync0_phase_ns(slave, now_ns)
     if segment.sync_misses_max <= 0 or phase < 0 or al_state(slave) != _OP:
         return
     cycle = get_u32(slave.memory, _CYCLE)
-    if (phase + segment.sync_late_ns) % cycle < cycle - _SYNC_MARGIN_NS:
+    phase = (phase - segment.sync_late_ns) % cycle
+    if _SYNC_MARGIN_NS < phase < cycle - _SYNC_MARGIN_NS:
         slave.sync_misses = 0
         return
     slave.sync_misses += 1

@@ -40,7 +40,7 @@ LOOP_DTYPE = np.dtype(
 def _answer(body, loop, descriptor, now_ns):
     """Answer every frame that waits in the socket."""
     wire = body[:_BODY_BYTES].view(BODY_DTYPE)[0].wire
-    frame = loop.frame
+    frame = loop.frame[:]
     length = recv(descriptor, frame.ctypes.data, _FRAME_BYTES, DONT_WAIT)
     while length > 0:
         count = serve_frame(body, frame, length, now_ns)
