@@ -128,8 +128,9 @@ def plan_bridge(
     if start < follower.bridge_start + follower.bridge_length and follower.bridge_length > 0.0:
         return BRIDGE_INPUT_INVALID
     here = evaluate_coupling(segments, cams, follower.destination, start)
+    # a bridge shorter still would only be rounding
     length = limits.length_max / 1024.0
-    too_short = 0.0
+    too_short = length
     while not _bridge_keeps(segments, cams, here, target, start, length, limits):
         if length >= limits.length_max:
             return BRIDGE_IMPOSSIBLE

@@ -25,6 +25,9 @@ Records = NDArray[np.void]
 # one record: its fields are beyond the type checker
 Record = Any
 
+# knots nearer than this share of a cam are one
+_LEAST_LENGTH = 1e-12
+
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def find_segment(segments: Records, cam: Record, master: float) -> int:
@@ -318,6 +321,9 @@ class CamTable:
         if not self.periodic:
             return replace(self, knots=self.knots + shift)
         cut = self.start + (-shift) % self.length
+        nearest = float(self.knots[np.abs(self.knots - cut).argmin()])
+        if abs(nearest - cut) < _LEAST_LENGTH * self.length:
+            cut = nearest
         if not self.start < cut < self.end:
             return self
         split = self.divided([cut])
@@ -327,9 +333,13 @@ class CamTable:
         return CamTable(knots, np.roll(split.coefficients, -first, axis=0), True)
 
     def divided(self, masters: ArrayLike) -> CamTable:
-        """The same curve with further knots at `masters`; those outside are left out."""
-        extra = np.atleast_1d(np.asarray(masters, dtype=np.float64))
-        knots = np.union1d(self.knots, extra[(extra > self.start) & (extra < self.end)])
+        """The same curve with further knots at `masters`; those outside or on a knot are left
+        out.
+        """
+        extra = np.unique(np.asarray(masters, dtype=np.float64))
+        distance = np.abs(np.subtract.outer(extra, self.knots)).min(axis=1)
+        apart = distance >= _LEAST_LENGTH * self.length
+        knots = np.union1d(self.knots, extra[apart & (extra > self.start) & (extra < self.end)])
         rows = np.searchsorted(self.knots, knots[:-1], side="right") - 1
         return replace(
             self,

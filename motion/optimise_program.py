@@ -23,7 +23,8 @@ Array = NDArray[np.float64]
 
 _DIRECTIONS = 24
 _TANGENTS = 9
-_PATIENCE_S = 5.0
+# a count, not a time: the result must not depend on how busy the computer is
+_ITERATIONS_MAX = 6000
 _COST = {"worst": 1.0, "excess": 100.0}
 _STATES = ("acceleration", "velocity", "position")
 
@@ -100,10 +101,10 @@ class Program:
             "b_eq": np.zeros(self.equalities.shape[0]),
             "bounds": self.bounds,
         }
-        answer = linprog(**arguments, method="highs-ds", options={"time_limit": _PATIENCE_S})
+        answer = linprog(**arguments, method="highs-ds", options={"maxiter": _ITERATIONS_MAX})
         if answer.status in (1, 4):
             # the simplex stalls on a few degenerate programs that an interior point finds easy
-            answer = linprog(**arguments, method="highs-ipm", options={"time_limit": _PATIENCE_S})
+            answer = linprog(**arguments, method="highs-ipm", options={"maxiter": _ITERATIONS_MAX})
         if answer.status != 0:
             return None
         parts = np.split(answer.x, np.cumsum(list(self.widths.values()))[:-1])
