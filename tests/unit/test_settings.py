@@ -72,7 +72,9 @@ def test_classes_differ_from_the_reference_only_where_they_say_so() -> None:
 
 def test_axis_values_carry_the_names_of_the_plan() -> None:
     numbers = [
-        name for name in AXIS_PARAMETERS_DTYPE.names or () if AXIS_PARAMETERS_DTYPE[name].kind == "f"
+        name
+        for name in AXIS_PARAMETERS_DTYPE.names or ()
+        if AXIS_PARAMETERS_DTYPE[name].kind == "f"
     ]
     assert list(AxisValues._fields[: len(numbers)]) == numbers
 
