@@ -13,8 +13,9 @@ from controller.runtime.loop_state import new_loop
 from controller.settings.document import SettingsError
 from controller.settings.machine import MachineSettings
 from controller.settings.plant import PlantSettings
-from controller.shared.layout import MEMORY_DTYPE, PLAN_SLOTS
+from controller.shared.layout import PLAN_SLOTS
 from controller.shared.plan import PLAN_DTYPE
+from controller.shared.view import private_memory
 from controller.station.scan import scan
 from controller.station.state import STATE_DTYPE
 from drivers.image import IMAGE_DTYPE
@@ -32,10 +33,11 @@ class Machine:
     scan: Any = scan
     image: NDArray[np.void] = field(default_factory=lambda: np.zeros(1, IMAGE_DTYPE))
     state: NDArray[np.void] = field(default_factory=lambda: np.zeros(1, STATE_DTYPE))
-    memory: Any = field(default_factory=lambda: np.zeros((), MEMORY_DTYPE))
+    memory: Any = field(init=False)
     loop: NDArray[np.void] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.memory = private_memory(self.station_count, self.period_ns)
         self.loop = new_loop(self.station_count, self.period_ns)
         inputs = self.image[0]["inputs"]
         inputs["station_count"], inputs["period_ns"] = self.station_count, self.period_ns

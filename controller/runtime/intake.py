@@ -10,6 +10,7 @@ from controller.runtime.atomics import (
     store_release,
     store_word,
 )
+from controller.runtime.loop_state import PLAN_LOG_SIZE
 from controller.runtime.seal import PAYLOAD, WEIGHT, WORD, copy_record, try_read_sealed
 from controller.shared.commands import COMMAND_DTYPE, COMMAND_SLOT_COUNT, CommandCode
 from controller.shared.commands import CommandResult as _Result
@@ -176,6 +177,7 @@ def load_plan_piece(state, plans, memory, loop):
     if whole and load_acquire(shared) == copy.sequence:
         store_word(address_of(plans[copy.slot]) + np.uint64(_VALID_WORD) * WORD, copy.valid_word)
         loop.plans_loaded[station, slot] = copy.sequence
+        _log_plan(loop, copy.slot, 1)
         loaded = address_of(memory.stations[station]) + _PLANS_LOADED + np.uint64(slot) * WORD
         store_release(loaded, copy.sequence)
 
@@ -194,7 +196,17 @@ def _find_plan(state, memory, loop, copy):
         return False
     copy.sequence = copy.sum = copy.xor = sequence
     copy.weight = WEIGHT
+    _log_plan(loop, copy.slot, 0)
     return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _log_plan(loop, slot, whole):
+    entry = loop.plan_log[loop.plan_log_count % PLAN_LOG_SIZE]
+    entry.cycle = loop.cycle
+    entry.slot = slot
+    entry.whole = whole
+    loop.plan_log_count += 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

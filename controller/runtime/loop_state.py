@@ -43,6 +43,12 @@ PLAN_COPY_DTYPE = np.dtype(
     align=True,
 )
 
+# When a plan's slot began to change, and when the new plan was whole: replay must do the same.
+PLAN_LOG_SIZE = 64
+PLAN_LOG_DTYPE = np.dtype(
+    [("cycle", np.int64), ("slot", np.int32), ("whole", np.uint8)], align=True
+)
+
 LOOP_DTYPE = np.dtype(
     [
         ("period_ns", np.int64),
@@ -71,6 +77,8 @@ LOOP_DTYPE = np.dtype(
         ("output_words", np.int64),
         ("digest_wanted", np.uint8),
         ("digest", np.uint64, (DIGEST_LANES,)),
+        ("plan_log_count", np.int64),
+        ("plan_log", PLAN_LOG_DTYPE, (PLAN_LOG_SIZE,)),
         ("trace_address", np.uint64),  # rows of recorded cycles, owned by the host; 0 for none
         ("trace_rows", np.int64),
         ("trace_row_words", np.int64),

@@ -28,16 +28,22 @@ def create_memory(station_count: int, period_ns: int) -> int:
     """Create the shared memory and return its file descriptor, to be handed down by number."""
     fd = os.memfd_create("foldline")
     os.ftruncate(fd, MEMORY_DTYPE.itemsize)
-    header = map_memory(fd)["header"]
+    _fill_header(map_memory(fd)["header"], station_count, period_ns)
+    return fd
+
+
+def private_memory(station_count: int, period_ns: int) -> Any:
+    """Return a memory of this process's own: what a machine in virtual time publishes to."""
+    memory = np.zeros((), MEMORY_DTYPE)
+    _fill_header(memory["header"], station_count, period_ns)
+    return memory
+
+
+def _fill_header(header: Any, station_count: int, period_ns: int) -> None:
+    header["magic"], header["version"] = MAGIC, VERSION
     header["layout"] = np.frombuffer(layout_hash(), np.uint8)
     header["run"] = np.frombuffer(uuid.uuid4().bytes, np.uint8)
-    header["version"], header["station_count"], header["period_ns"] = (
-        VERSION,
-        station_count,
-        period_ns,
-    )
-    header["magic"] = MAGIC
-    return fd
+    header["station_count"], header["period_ns"] = station_count, period_ns
 
 
 def map_memory(fd: int) -> Any:
