@@ -125,6 +125,41 @@ def web_motion(
     return length, speed, acceleration
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _passes_above(x1: float, z1: float, x2: float, z2: float, x: float, z: float) -> bool:
+    """Does the line from (x1, z1) to (x2, z2), x2 < x < x1, pass above the point?"""
+    return z1 + (z2 - z1) * (x1 - x) / (x1 - x2) > z
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def taut_length(
+    geometry: Records, fold_x: float, edge_x: float, edge_z: float, finger_x: float, finger_z: float
+) -> float:
+    """Web from the fold at (fold_x, 0) to the rollers, pushed down by a sheet's inner edge and,
+    nearer the rollers, by a finger: the shortest path under both. Metres; x grows from the machine
+    centre towards the fold; a point beyond the fold or above the rollers pushes nothing.
+    """
+    top = geometry.roller_height_m
+    by_edge = 0.0 < edge_x < fold_x and edge_z < top
+    by_finger = 0.0 < finger_x < fold_x and finger_z < top
+    if by_edge:
+        by_edge = _passes_above(fold_x, 0.0, 0.0, top, edge_x, edge_z)
+    last_x, last_z = (edge_x, edge_z) if by_edge else (fold_x, 0.0)
+    if by_finger and finger_x < last_x:
+        by_finger = _passes_above(last_x, last_z, 0.0, top, finger_x, finger_z)
+    if by_finger and by_edge:
+        # the finger may hold the web away from the edge it lay under before
+        by_edge = _passes_above(fold_x, 0.0, finger_x, finger_z, edge_x, edge_z)
+    x, z, length = fold_x, 0.0, 0.0
+    if by_edge:
+        length += sqrt((x - edge_x) * (x - edge_x) + (z - edge_z) * (z - edge_z))
+        x, z = edge_x, edge_z
+    if by_finger:
+        length += sqrt((x - finger_x) * (x - finger_x) + (z - finger_z) * (z - finger_z))
+        x, z = finger_x, finger_z
+    return length + _from_roller(geometry, x, z)[0]
+
+
 def web_at_swap(geometry: Record) -> float:
     """Web a laid sheet keeps: the length just before the fold changes sides less the length just
     after, both at the end of the stroke with the arm down; add it once a sheet for the total.

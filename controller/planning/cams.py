@@ -26,6 +26,9 @@ _ARMS = (
 )
 
 
+FINGER_WEB_SHARE = 0.1
+
+
 @dataclass(frozen=True)
 class Half:
     """Who does what in a half fold that leads to one end."""
@@ -65,11 +68,12 @@ def _finger_cams(
             "the next arm comes down; raise the finger limits"
         )
     cams: dict[AxisId, CamTable] = {}
-    down = fingers.time_s - drop.length
+    # the fingers push the web down with them: no faster than the feed can follow
+    down = min(FINGER_WEB_SHARE * fingers.time_s, fingers.time_s - drop.length)
     for reach_axis, drop_axis in half.new_fingers:
         moves = [Move(0.0, reach.length, fingers.in_m, reach)]
         cams[reach_axis] = moves_to_cam(period, 0.0, moves)
-        moves = [Move(down, fingers.time_s, fingers.down_m, drop)]
+        moves = [Move(down, fingers.time_s, fingers.down_m, POLYNOMIAL_345)]
         cams[drop_axis] = moves_to_cam(period, 0.0, moves)
     for reach_axis, drop_axis in half.old_fingers:
         moves = [Move(out, out + reach.length, 0.0, reach)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from controller.planning.cams import HALVES, Half, half_cams
 from controller.planning.profiles import limits_of
@@ -214,6 +215,7 @@ def _fill_parameters(
     record["master_acceleration_1_s"] = machine.master.acceleration_1_s
     record["master_jerk_1_s2"] = machine.master.jerk_1_s2
     record["creep_speed"] = 0.25
+    record["mode"] = mode_over_period(station, 1e-6 * machine.period_us)
     vacuum["made_pa"] = station.vacuum.made_pa
     vacuum["released_pa"] = station.vacuum.released_pa
     vacuum["timeout_ns"] = int(station.vacuum.timeout_s * 1e9)
@@ -243,6 +245,22 @@ def _fill_cams(
         record["sections"][half.section]["length_s"] = times.period_s
 
 
+def mode_over_period(station: StationSettings, period_s: float) -> NDArray[np.float64]:
+    """Transition of the table's mode over a period, (8,): deflection and its rate, each from
+    (deflection, rate, acceleration before, acceleration now), the acceleration going linearly.
+
+    One exponential of the system with its input and the input's slope as states (Van Loan, 1978).
+    """
+    mode = station.table_mode
+    omega = 2.0 * np.pi * mode.frequency_hz * (1.0 - 0.5 * mode.fall)
+    system = np.zeros((4, 4))
+    system[0, 1], system[2, 3] = 1.0, 1.0
+    system[1, :3] = -omega * omega, -2.0 * mode.damping * omega, -1.0
+    over = linalg.expm(system * period_s)[:2]
+    now = over[:, 3] / period_s
+    return np.column_stack([over[:, 0], over[:, 1], over[:, 2] - now, now]).ravel()
+
+
 def _gates(half: Half, times: Timeline) -> list[tuple[float, GateKind, ConditionId]]:
     """Gates of a half fold in order; those at rest cost nothing when their condition is in time."""
     new, old = ConditionId.LEFT_FINGERS_CLAMPED, ConditionId.RIGHT_FINGERS_CLEAR
@@ -267,7 +285,8 @@ def _switches(half: Half, times: Timeline) -> list[tuple[float, Action, Polarity
     return [
         (0.0, Action.TOUCH_DOWN, half.leaving),
         (0.0, Action.RELEASE, half.leaving),
-        (times.release_s + 1e-6, Action.TRIGGER_STACK_CAMERA, half.leaving),
+        (times.release_s, Action.FOLD, half.leaving),
+        (times.release_s, Action.TRIGGER_STACK_CAMERA, half.leaving),
         (times.stage_home_s, Action.STAGE_HOME, half.arriving),
         (times.pick_s, Action.PICK, half.leaving),
     ]
@@ -277,6 +296,7 @@ def _fill_sections(record: np.void, times: Timeline) -> None:
     gate_row = switch_row = 0
     for half in HALVES:
         section = record["sections"][half.section]
+        section["release_s"] = times.release_s
         gates, switches = _gates(half, times), _switches(half, times)
         section["first_gate"], section["gate_count"] = gate_row, len(gates)
         section["first_switch"], section["switch_count"] = switch_row, len(switches)

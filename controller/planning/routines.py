@@ -93,6 +93,7 @@ def finish(station: StationSettings, recipe: RecipeSettings) -> list[Step]:
         *_together((_RIGHT_DOWN, fingers.down_m)),
         _wait(ConditionId.ANODE_RELEASED),
         _wait(ConditionId.RIGHT_FINGERS_CLAMPED),
+        _act(Action.FOLD),
         _act(Action.TRIGGER_STACK_CAMERA, Polarity.ANODE),
         *_together((_ARM_Z, up)),
         _act(Action.STAGE_HOME, Polarity.ANODE),

@@ -51,6 +51,7 @@ class Action(IntEnum):
 
     NONE = 0
     TOUCH_DOWN = 1  # polarity: the placed sheet lies on the stack
+    FOLD = 14  # fingers clamp the next fold: the web's free end changes sides
     RELEASE = 2  # polarity: both grippers of the arm let go
     PICK = 3  # polarity: both grippers of the arm grip
     TRIGGER_STACK_CAMERA = 4  # polarity
@@ -95,6 +96,7 @@ SWITCH_DTYPE = np.dtype(
 SECTION_DTYPE = np.dtype(
     [
         ("length_s", np.float64),
+        ("release_s", np.float64),  # the placement ends: clamped and released
         ("first_gate", np.int32),
         ("gate_count", np.int32),
         ("first_switch", np.int32),
@@ -218,7 +220,7 @@ PLAN_DTYPE = np.dtype(
         ("finger_down_m", np.float64),
         ("finger_in_m", np.float64),
         ("table_window_m", np.float64),
-        ("table_compensation", np.float64),  # 1 / (mode angular frequency)^2, s^2
+        ("mode", np.float64, (8,)),  # the table's mode over one period: see step_deflection
         ("master_acceleration_1_s", np.float64),
         ("master_jerk_1_s2", np.float64),
         ("creep_speed", np.float64),  # of the master, to finish a placement before a stop

@@ -30,10 +30,11 @@ def place_master(master, position, speed):
 
 @kernel
 def skip_touch_down(station, plan, section_id):
-    """Enter without the placement a section begins with: there was none."""
+    """Enter without the placement a section begins with: there was none, the fold is the web's end."""
     section = plan.sections[section_id]
     end = section.first_switch + section.switch_count
-    while station.next_switch < end and plan.switches[station.next_switch].master_s <= 0.0:
+    moving_s = section.release_s
+    while station.next_switch < end and plan.switches[station.next_switch].master_s <= moving_s:
         station.next_switch += 1
 
 

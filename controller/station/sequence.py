@@ -51,11 +51,10 @@ _TABLE_Z = int(AxisId.TABLE_Z)
 
 @kernel
 def _touch_down(state, station_index, plan, polarity):
-    """The arm stands on the stack: the sheet it brought is laid, the fold changes sides."""
+    """The arm stands on the stack: the sheet it brought is laid."""
     station = state.stations[station_index]
     sheet = station.feeders[polarity].placed
     laid = sheet.present
-    swap_fold(station, plan)
     station.axes[_TABLE_Z].cam_scale = 1.0 if laid else 0.0
     if laid and station.cell_open:
         record_layer(state, station_index, polarity, sheet)
@@ -68,6 +67,8 @@ def act(state, station_index, inputs, outputs, plan, action, index):
     polarity = index if 0 <= index < 2 else 0
     if action == Action.TOUCH_DOWN:
         _touch_down(state, station_index, plan, polarity)
+    elif action == Action.FOLD:
+        swap_fold(station, plan)
     elif action == Action.RELEASE:
         release(station, polarity)
     elif action == Action.PICK:
@@ -176,7 +177,9 @@ def _run_switches(state, station_index, inputs, outputs, plan):
     end = section.first_switch + section.switch_count
     while station.next_switch < end:
         switch = plan.switches[station.next_switch]
-        if switch.master_s > station.master.position:
+        ahead = switch.master_s > station.master.position
+        # a gate where the master stands comes before the switches of the same instant
+        if ahead or (station.frozen and switch.master_s >= station.master.position):
             return
         act(state, station_index, inputs, outputs, plan, switch.action, switch.index)
         station.next_switch += 1
@@ -194,19 +197,10 @@ def _last_sheet_is_down(station, plan):
 
 
 @kernel
-def dwell_end(station, plan):
-    """Master position where the placement of a section is over: its first gate's."""
-    section = plan.sections[station.status.section]
-    if station.status.sequence != SequenceState.SECTION or section.gate_count == 0:
-        return 0.0
-    return plan.gates[section.first_gate].master_s
-
-
-@kernel
 def _run_section(state, station_index, inputs, outputs, plan, speed, period_s):
     """Run the half fold on and change to what follows it."""
     station = state.stations[station_index]
-    end = dwell_end(station, plan)
+    end = plan.sections[station.status.section].release_s
     hold = inf
     if speed == 0.0 and _finishes_placement(state, station, end):
         speed, hold = plan.creep_speed, end
@@ -318,7 +312,7 @@ def _reset_station(state, station_index, plan):
         station.status.sequence = SequenceState.POWERING
         station.state_since_ns = state.machine.time_ns
     elif sequence == SequenceState.SECTION:
-        end = dwell_end(station, plan)
+        end = plan.sections[station.status.section].release_s
         if not 0.0 <= station.master.position < end:
             start_routine(state, station_index, plan, RoutineId.CLEAR)
     elif sequence == SequenceState.ROUTINE and station.status.routine != RoutineId.CLEAR:

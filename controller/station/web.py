@@ -6,32 +6,71 @@ from controller.station.kernel import kernel
 from controller.station.state import SequenceState, WebMode
 from drivers.cia402 import PowerState
 from drivers.image import AxisId
-from motion.fold_geometry import web_motion
+from motion.fold_geometry import taut_length
 
 _X, _FEED, _UNWIND = int(AxisId.TABLE_X), int(AxisId.FEED), int(AxisId.UNWIND)
 _DANCER, _EDGE, _WRAP = int(AxisId.DANCER), int(AxisId.EDGE), int(AxisId.WRAP)
-_ARM_X, _ARM_Z = int(AxisId.ANODE_ARM_X), int(AxisId.ANODE_ARM_Z)  # the cathode's are 2 further on
-ARM_IN_PLACE_M = 0.010
+_ARM_X = int(AxisId.ANODE_ARM_X)  # z follows; the cathode's are 2 further on
+_LEFT_FINGER = int(AxisId.FINGER_LEFT_FRONT_IN)  # down follows
+_RIGHT_FINGER = int(AxisId.FINGER_RIGHT_FRONT_IN)
+FINGER_OVER_M = 0.001
+DIFFERENCE_S = 0.0005
 PI = 3.141592653589793
 UNWIND_FILTER_1_S = 3.0
 
 
 @kernel
-def _free_length(station, plan):
-    """Length, speed and acceleration of the web between roller and fold, from the setpoints."""
+def _ahead(setpoint, dt):
+    return setpoint.position_m + dt * (setpoint.velocity_m_s + 0.5 * dt * setpoint.acceleration_m_s2)
+
+
+@kernel
+def _length_at(station, plan, dt):
+    """Web between the rollers and the fold, dt from the setpoints' instant.
+
+    The load swings behind the table's encoder, the arriving sheet's inner edge and the fingers that
+    clamp the next fold push the web down.
+    """
     web = station.web
-    table = station.axes[_X]
-    offset = 2 if web.side > 0.0 else 0
-    arm_x, arm_z = station.axes[_ARM_X + offset], station.axes[_ARM_Z + offset]
-    height, rise, lift = plan.web.roller_height_m, 0.0, 0.0
-    if abs(arm_x.position_m) < ARM_IN_PLACE_M:
-        height, rise, lift = arm_z.position_m, arm_z.velocity_m_s, arm_z.acceleration_m_s2
-    return web_motion(
-        plan.web,
-        web.side,
-        (table.position_m, table.velocity_m_s, table.acceleration_m_s2),
-        (height, rise, lift),
-    )
+    side = web.side
+    right = side > 0.0
+    arm = _ARM_X + 2 if right else _ARM_X
+    finger = _LEFT_FINGER if right else _RIGHT_FINGER
+    half_sheet = plan.quality.sheet_half_length_m[1 if right else 0]
+    load = _ahead(station.axes[_X], dt) + web.deflection_m + dt * web.deflection_m_s
+    half_pitch = 0.5 * plan.web.fold_pitch_m
+    edge = 0.5 * plan.web.stroke_m - half_sheet - _ahead(station.axes[arm], dt)
+    height = max(_ahead(station.axes[arm + 1], dt), 0.0)
+    tip = plan.web.roller_height_m
+    if station.axes[finger].position_m > FINGER_OVER_M:
+        tip = max(plan.finger_down_m - _ahead(station.axes[finger + 1], dt), 0.0)
+    centre = side * load
+    return taut_length(plan.web, centre + half_pitch, edge, height, centre - half_pitch, tip)
+
+
+@kernel
+def _free_length(station, plan):
+    """Length, speed and acceleration of the free web, by central differences over the setpoints."""
+    before = _length_at(station, plan, -DIFFERENCE_S)
+    now = _length_at(station, plan, 0.0)
+    after = _length_at(station, plan, DIFFERENCE_S)
+    speed = (after - before) / (2.0 * DIFFERENCE_S)
+    return now, speed, (after - 2.0 * now + before) / (DIFFERENCE_S * DIFFERENCE_S)
+
+
+@kernel
+def step_deflection(station, plan):
+    """Predict the load behind the table's encoder: one period of the believed mode, exactly.
+
+    e'' + 2 z w e' + w^2 e = -x'', the setpoint's acceleration going linearly over the period.
+    """
+    web, mode = station.web, plan.mode
+    acceleration = station.axes[_X].acceleration_m_s2
+    e, v = web.deflection_m, web.deflection_m_s
+    old = web.table_acceleration_m_s2
+    web.deflection_m = mode[0] * e + mode[1] * v + mode[2] * old + mode[3] * acceleration
+    web.deflection_m_s = mode[4] * e + mode[5] * v + mode[6] * old + mode[7] * acceleration
+    web.table_acceleration_m_s2 = acceleration
 
 
 @kernel
@@ -45,7 +84,7 @@ def start_web(station, plan):
 
 @kernel
 def swap_fold(station, plan):
-    """A sheet was laid: the new fold is at its other edge, one pitch of web stays under it."""
+    """Fingers clamp the next fold: it is at the stack's other edge, what lay before stays laid."""
     web = station.web
     if web.mode != WebMode.FOLDING:
         return
@@ -116,6 +155,7 @@ def _feed_is_ours(station):
 def step_web(state, station_index, inputs, outputs, plan, running, period_s):
     """Advance feed, unwind, dancer force and edge guide by one period."""
     station = state.stations[station_index]
+    step_deflection(station, plan)
     web, feed, edge = station.web, station.axes[_FEED], station.axes[_EDGE]
     force = 2.0 * (plan.web.tension_n + station.tension_trim_n)
     outputs.axes[_DANCER].force_offset_n = force if station.enable else 0.0
