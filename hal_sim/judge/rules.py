@@ -126,8 +126,13 @@ def _fold(plant: Any, station: Any, edge: int, gap: float) -> None:
     if state.folded or (gap > _FOLDED_M and station.judge.arms[1 - edge].touching):
         return
     state.folded = 1
+    web = station.web
     side = 1.0 if edge == 1 else -1.0
-    if station.web.end == _THREADED and station.web.side != side:
+    if web.end != _THREADED:
+        return
+    if web.side == side:
+        web.clamped_by_fingers = 1
+    elif web.side * station.load_m > plant.half_pitch_m:  # the web runs over this edge
         swap_fold(plant, station, side)
 
 
@@ -156,7 +161,8 @@ def _check_edge(plant: Any, station: Any, edge: int) -> None:
     lowest = max(station.axes[first + 1].position_m, station.axes[first + 3].position_m)
     highest = min(station.axes[first + 1].position_m, station.axes[first + 3].position_m)
     inside = inmost > plant.finger_clear_m
-    if inside and not state.inside:
+    bare = station.stack_count == 0 and not station.web.clamped_by_fingers
+    if inside and not state.inside and not bare:
         if not arm.touching:
             count_violation(station, _R3, edge, inmost)
         height = plant.finger_down_m - lowest
