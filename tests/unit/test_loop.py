@@ -60,7 +60,8 @@ def test_virtual_time_counts_every_cycle_and_misses_none() -> None:
 def test_missed_periods_are_skipped_and_counted_and_phase_is_kept() -> None:
     machine = small_machine()
     call_loop(machine, wait_now_and_then_late, 1)
-    assert machine.image[0]["inputs"]["time_ns"] == 2 * PERIOD_NS  # the deadline 0 was missed by 2.3
+    # The deadline at 0 was missed by 2.3 periods.
+    assert machine.image[0]["inputs"]["time_ns"] == 2 * PERIOD_NS
     assert _statistics(machine)["overruns"] == 2
     call_loop(machine, wait_now_and_then_late, 15)
     # 16 cycles span 20 periods: at 0 and at 10 ms two were skipped, and none was caught up.
