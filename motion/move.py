@@ -22,6 +22,7 @@ TARGET_NOT_APPROACHABLE = int(Result.TARGET_NOT_APPROACHABLE)
 NO_SOLUTION = int(Result.NO_SOLUTION)
 ROUNDING = 1e-14
 RESIDUAL = 1e-12
+CLOCK = 1e-14
 JERKS = (1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0)
 
 
@@ -117,11 +118,12 @@ def on_target(trajectory, target, limits):
     end, first = trajectory.phases[trajectory.count], trajectory.phases[0]
     acceleration = abs(first.acceleration) + limits.acceleration + limits.deceleration
     shed = 0.5 * first.acceleration * first.acceleration / limits.jerk
-    velocity = abs(first.velocity) + limits.velocity + shed
-    position = velocity * end.start_s + abs(first.position) + abs(target.position)
+    velocity = RESIDUAL * (abs(first.velocity) + limits.velocity + shed)
+    velocity += CLOCK * acceleration * end.start_s
+    position = velocity * end.start_s + RESIDUAL * (abs(first.position) + abs(target.position))
     return (
-        abs(end.position - target.position) <= RESIDUAL * position
-        and abs(end.velocity - target.velocity) <= RESIDUAL * velocity
+        abs(end.position - target.position) <= position
+        and abs(end.velocity - target.velocity) <= velocity
         and abs(end.acceleration - target.acceleration) <= RESIDUAL * acceleration
     )
 

@@ -17,12 +17,14 @@ from motion.move import (
 )
 from motion.trajectory import append, begin, finish
 from motion.trajectory_chain import EDGE, next_duration, reach
+from motion.trajectory_solver import shape_duration
 
 DURATION_TOO_SHORT = int(Result.DURATION_TOO_SHORT)
 DURATION_NOT_POSSIBLE = int(Result.DURATION_NOT_POSSIBLE)
 DURATION_INVALID = int(Result.DURATION_INVALID)
 PHASES = 7
 ROUNDS_MAX = 100
+JOINT = 1e-14
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -32,12 +34,13 @@ def append_blend(trajectory, jerk, first, last, up, down, share):
     down_durations, down_ends = phases_of(-first, -last, down)
     i, k, up_left, down_left = 0, 0, up_durations[0], down_durations[0]
     up_acceleration, down_acceleration = first, first
+    grain = JOINT * shape_duration(first, last, up)
     while i < PHASES and k < PHASES:
         step = max(min(up_left, down_left), 0.0)
         up_jerk, down_jerk = JERKS[i], -JERKS[k]
         up_acceleration += up_jerk * step
         down_acceleration += down_jerk * step
-        up_ended, down_ended = up_left <= down_left, down_left <= up_left
+        up_ended, down_ended = up_left <= down_left + grain, down_left <= up_left + grain
         up_left -= step
         down_left -= step
         if up_ended:
@@ -51,6 +54,7 @@ def append_blend(trajectory, jerk, first, last, up, down, share):
         acceleration = share * up_acceleration + (1.0 - share) * down_acceleration
         blend = share * up_jerk + (1.0 - share) * down_jerk
         append(trajectory, blend * jerk, step, acceleration * jerk)
+    trajectory.phases[trajectory.count].acceleration = last * jerk
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

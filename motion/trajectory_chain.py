@@ -28,16 +28,20 @@ EDGE = 1e-12
 def extrema_lasting(c, virtual, a, b):
     """Peak and trough of the chain's shape of a duration between its zero accelerations.
 
-    One beyond its limit means that both limits are held.
+    Both infinite if both limits are held.
     """
     width = 0.5 * virtual
     skew = c / width if width > 0.0 else 0.0
     peak, trough = 0.5 * (skew + width), 0.5 * (skew - width)
-    if peak > a:
-        return a, a - sqrt(max(virtual * a - c, 0.0))
-    if -trough > b:
-        return sqrt(max(virtual * b + c, 0.0)) - b, -b
-    return peak, trough
+    if peak <= a and -trough <= b:
+        return peak, trough
+    held = a - sqrt(max(virtual * a - c, 0.0))
+    if peak > a and held >= -b and held * held + c >= a * a:
+        return a, held
+    held = sqrt(max(virtual * b + c, 0.0)) - b
+    if -trough > b and held <= a and held * held - c >= b * b:
+        return held, -b
+    return np.inf, -np.inf
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -45,7 +49,7 @@ def shape_lasting(u, e, first, last, duration, v, a, b):
     """The shape of the chain that lasts `duration`; BELOW if none does."""
     virtual = duration + first - last
     peak, trough = extrema_lasting(e - u, virtual, a, b)
-    both = -trough > b or peak > a
+    both = peak > a
     top_u, top_e = u + peak * peak, e + trough * trough
     top = max(top_u, top_e)
     if both:
@@ -127,6 +131,7 @@ def next_duration(v0, a0, v1, a1, distance, not_before, v, a, b):
         u, e, span = chain(sign * v0, first, sign * v1, last, sign * distance)
         cut_first, cut_last = cut(u, e, first, last, not_before, v, top, bottom)
         shape = climb(u, e, cut_first, cut_last, span, v, top, bottom)
-        if shape[0] == FOUND:
-            shortest = min(shortest, shape_duration(first, last, shape))
+        duration = shape_duration(first, last, shape)
+        if shape[0] == FOUND and duration >= not_before:
+            shortest = min(shortest, duration)
     return shortest

@@ -101,7 +101,7 @@ def climb_crossing(u, e, start, distance, v, a, b):
     low, high = v, v
     if max(top_a, top_b) < v:
         high = max(top_a, top_b)
-        if distance >= leg(u, high, a) + leg(e, high, b):
+        if distance >= leg(u, high, a) + leg(e, high, b) or start >= high:
             return shape_of_top(u, e, both_plateaus_top(u, e, distance, a, b), 0.0, a, b)
     if min(top_a, top_b) < v:
         low = min(top_a, top_b)

@@ -1,0 +1,136 @@
+"""Durations of our moves beside those of Ruckig, and what a difference is made of."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ruckig
+
+from bench.trajectory_check import EXTENDED, breaks_limits, misses, plan_all
+from motion.trajectory import TRAJECTORY_DTYPE
+
+Array = np.ndarray[Any, Any]
+TOLERANCE_S = 1e-9
+CHUNK = 10_000
+EXCESS_MAX = 1e-5
+
+
+@dataclass
+class Comparison:
+    """Counts over all problems; durations agree to TOLERANCE_S, relative above 1 s."""
+
+    problems: int = 0
+    refused: int = 0
+    missed: int = 0
+    limits_broken: int = 0
+    slower: int = 0
+    error_max_s: float = 0.0
+    oracle_failed: int = 0
+    oracle_slower: int = 0
+    oracle_inexact: int = 0
+
+    @property
+    def failures(self) -> int:
+        """Problems we did not solve, solved wrongly, or solved more slowly than is possible."""
+        return self.refused + self.missed + self.limits_broken + self.slower
+
+
+def oracle_input(problem: Array) -> ruckig.InputParameter:
+    """The problem of a PROBLEM_DTYPE record in Ruckig's terms; directional like our limits."""
+    given = ruckig.InputParameter(1)
+    start, target, limits = problem["start"], problem["target"], problem["limits"]
+    given.current_position = [start["position"]]
+    given.current_velocity = [start["velocity"]]
+    given.current_acceleration = [start["acceleration"]]
+    given.target_position = [target["position"]]
+    given.target_velocity = [target["velocity"]]
+    given.target_acceleration = [target["acceleration"]]
+    forward = target["position"] >= start["position"]
+    ends = (limits["acceleration"], limits["deceleration"])
+    most, least = ends if forward else ends[::-1]
+    given.max_velocity = [limits["velocity"]]
+    given.max_acceleration = [most]
+    given.min_acceleration = [-least]
+    given.max_jerk = [limits["jerk"]]
+    return given
+
+
+def oracle_durations(problems: Array) -> Array:
+    """Durations by Ruckig in seconds, NaN where it finds no solution."""
+    otg, trajectory = ruckig.Ruckig(1), ruckig.Trajectory(1)
+    durations = np.full(len(problems), np.nan)
+    for i, problem in enumerate(problems):
+        try:
+            otg.calculate(oracle_input(problem), trajectory)
+            durations[i] = trajectory.duration
+        except ruckig.RuckigError:
+            pass
+    return durations
+
+
+def compare(problems: Array) -> Comparison:
+    """Solve all problems both ways, check ours by themselves, then the durations."""
+    result = Comparison(problems=len(problems))
+    for begin in range(0, len(problems), CHUNK):
+        _compare_chunk(problems[begin : begin + CHUNK], result)
+    return result
+
+
+def _compare_chunk(problems: Array, result: Comparison) -> None:
+    trajectories = np.zeros(len(problems), TRAJECTORY_DTYPE)
+    codes = np.zeros(len(problems), np.int64)
+    plan_all(trajectories, problems, codes)
+    solved = codes == 0
+    result.refused += int((~solved).sum())
+    result.missed += int((misses(problems, trajectories) & solved).sum())
+    result.limits_broken += int((breaks_limits(problems, trajectories) & solved).sum())
+    ours, oracle = trajectories["duration_s"], oracle_durations(problems)
+    known = solved & np.isfinite(oracle)
+    result.oracle_failed += int((~np.isfinite(oracle)).sum())
+    tolerance = TOLERANCE_S * np.maximum(1.0, oracle)
+    equal = known & (np.abs(ours - oracle) <= tolerance)
+    if equal.any():
+        errors = np.abs(ours - oracle) / np.maximum(1.0, oracle)
+        result.error_max_s = max(result.error_max_s, float(errors[equal].max()))
+    result.oracle_slower += int((known & (ours < oracle - tolerance)).sum())
+    for i in np.flatnonzero(known & (ours > oracle + tolerance)):
+        if oracle_is_inexact(problems[i]):
+            result.oracle_inexact += 1
+        else:
+            result.slower += 1
+
+
+def oracle_is_inexact(problem: Array) -> bool:
+    """True if what Ruckig truly does, its true end under the limits it truly uses, takes us no
+    longer: then its shorter duration is its tolerance, not a better move."""
+    trajectory = ruckig.Trajectory(1)
+    ruckig.Ruckig(1).calculate(oracle_input(problem), trajectory)
+    p, v, a, v_max, a_max = _true_course(trajectory.profiles[0][0], problem["start"])
+    used = np.array([problem])
+    used["target"]["position"], used["start"]["position"] = float(p), 0.0
+    used["target"]["velocity"], used["target"]["acceleration"] = float(v), float(a)
+    for name, reached in (("velocity", v_max), ("acceleration", a_max), ("deceleration", a_max)):
+        limit = used["limits"][name]
+        if reached > limit * (1.0 + EXCESS_MAX):
+            continue
+        used["limits"][name] = np.maximum(limit, float(reached))
+    trajectories, codes = np.zeros(1, TRAJECTORY_DTYPE), np.zeros(1, np.int64)
+    plan_all(trajectories, used, codes)
+    bound = trajectory.duration + TOLERANCE_S * max(1.0, trajectory.duration)
+    return bool(codes[0] == 0 and trajectories["duration_s"][0] <= bound)
+
+
+def _true_course(profile: Any, start: Array) -> tuple[Any, ...]:
+    """Where a Ruckig profile ends, relative to its start, and what it reaches after its brake."""
+    p, v, a = EXTENDED(0), EXTENDED(start["velocity"]), EXTENDED(start["acceleration"])
+    v_max = a_max = EXTENDED(0)
+    brake = profile.brake
+    phases = list(zip([*brake.t, *profile.t], [*brake.j, *profile.j]))
+    for index, (duration, jerk) in enumerate(phases):
+        t, j = EXTENDED(duration), EXTENDED(jerk)
+        p += t * (v + t * (a / 2 + t * j / 6))
+        v += t * (a + t * j / 2)
+        a += t * j
+        if index >= len(brake.t) - 1:
+            v_max, a_max = max(v_max, abs(v)), max(a_max, abs(a))
+    return p, v, a, v_max, a_max
