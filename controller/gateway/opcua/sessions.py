@@ -37,6 +37,11 @@ class Session:
         """Whether a user has logged in."""
         return self.user is not None
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether somebody is at the other end."""
+        return self.user is not None and bool(self.channel.is_open)
+
 
 class Sessions:
     """All sessions, found by their token only."""
@@ -56,13 +61,10 @@ class Sessions:
     def create(self, channel: Any, params: ua.CreateSessionParameters, source: str) -> Session:
         """Create a session not yet activated; BadTooManySessions when everything is taken.
 
-        Where only log-ins without a user fill the table, the oldest of them goes.
+        Sessions that nobody logged in to, or whose channel is gone, give way, the oldest first.
         """
         if len(self._by_token) >= self._settings.sessions_max:
-            waiting = [each for each in self if not each.is_activated]
-            if not waiting:
-                raise ua.UaStatusCodeError(ua.StatusCodes.BadTooManySessions)
-            self.close(min(waiting, key=lambda each: each.seen_s))
+            self._make_room([each for each in self if not each.is_alive])
         asked_s = float(params.RequestedSessionTimeout or 0.0) / 1000.0
         longest_s = self._settings.session_timeout_s
         session = Session(
@@ -88,17 +90,20 @@ class Sessions:
 
     def check_room(self, session: Session, user: User) -> None:
         """Raise BadTooManySessions where a user has all the sessions he may have."""
-        count = sum(
-            each.user is not None and each.user.name == user.name
-            for each in self
-            if each is not session
-        )
-        if count >= self._settings.sessions_per_user_max:
+        others = [each for each in self if each is not session and each.user is not None]
+        own = [each for each in others if each.user.name == user.name]
+        if len(own) >= self._settings.sessions_per_user_max:
+            self._make_room([each for each in own if not each.is_alive])
+
+    def _make_room(self, idle: list[Session]) -> None:
+        if not idle:
             raise ua.UaStatusCodeError(ua.StatusCodes.BadTooManySessions)
+        self.close(min(idle, key=lambda each: each.seen_s), delete_subscriptions=False)
 
     def close(self, session: Session, delete_subscriptions: bool = True) -> None:
         """End a session."""
         if self._by_token.pop(session.token, None) is not None:
+            session.channel.session_count -= session.is_activated
             self.on_close(session, delete_subscriptions)
 
     def sweep(self) -> list[Session]:
@@ -106,5 +111,5 @@ class Sessions:
         now_s = self._clock()
         late = [each for each in self if now_s - each.seen_s > each.timeout_s]
         for session in late:
-            self.close(session)
+            self.close(session, delete_subscriptions=False)
         return late

@@ -102,7 +102,7 @@ class UsersFile:
     def set_roles(self, name: str, roles: frozenset[Role]) -> None:
         """Give a user other roles."""
         users = dict(self._known(name))
-        users[name] = {**users[name], "roles": sorted(roles)}
+        users[name] = {**users[name], "roles": sorted(map(str, roles))}
         self._save(users)
 
     def remove(self, name: str) -> None:
@@ -123,7 +123,7 @@ class UsersFile:
                 f"password of {len(password)} characters: "
                 f"{PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} are needed"
             )
-        return {"roles": sorted(roles), "password": _HASHER.hash(password)}
+        return {"roles": sorted(map(str, roles)), "password": _HASHER.hash(password)}
 
     def _load(self) -> dict[str, dict]:
         with self._lock:

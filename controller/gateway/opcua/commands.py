@@ -1,0 +1,52 @@
+"""Commands to the core as method calls: sent, and answered with what the machine decided."""
+
+import asyncio
+import time
+
+from asyncua import ua
+
+from controller.gateway.opcua.registry import Refused
+from controller.shared.commands import CommandCode, CommandResult
+from controller.shared.view import SharedView
+
+ANSWER_S_MAX = 1.0
+ANSWER_POLL_S = 0.004
+Status = ua.StatusCodes
+
+# What a client is told for each answer of the core.
+STATUS_OF: dict[CommandResult, int] = {
+    CommandResult.REFUSED_STATE: Status.BadInvalidState,
+    CommandResult.REFUSED_INHIBITED: Status.BadRequestNotAllowed,
+    CommandResult.REFUSED_VALUE: Status.BadOutOfRange,
+    CommandResult.UNKNOWN: Status.BadNotSupported,
+    CommandResult.NONE: Status.BadUnexpectedError,
+}
+
+
+class Commands:
+    """Sends commands; the machine decides."""
+
+    def __init__(self, view: SharedView) -> None:
+        self.view = view
+
+    async def send(
+        self, code: CommandCode, station: int = 0, index: int = 0, value: float = 0.0
+    ) -> None:
+        """Send a command and wait for its answer; Refused carries the exact status code."""
+        if not self.view.core_alive(time.monotonic_ns()):
+            raise Refused(Status.BadNoCommunication, "the core is silent")
+        try:
+            sequence = self.view.send(code, station, index, value)
+        except RuntimeError as error:
+            raise Refused(Status.BadResourceUnavailable, str(error)) from error
+        answer = await self._answer(sequence)
+        if answer != CommandResult.ACCEPTED:
+            raise Refused(STATUS_OF[answer], f"{code.name}: {answer.name.lower()}")
+
+    async def _answer(self, sequence: int) -> CommandResult:
+        end_s = time.monotonic() + ANSWER_S_MAX
+        while time.monotonic() < end_s:
+            if (answer := self.view.answer(sequence)) is not None:
+                return answer
+            await asyncio.sleep(ANSWER_POLL_S)
+        raise Refused(Status.BadTimeout, "the core did not answer")
