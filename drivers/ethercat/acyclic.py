@@ -81,7 +81,6 @@ class Acyclic:
 
     def __init__(self, transfer: Transfer) -> None:
         self._transfer = transfer
-        self._counter = 0
         self._index = 0
 
     def request(self, command: Command, address: int, data: bytes) -> tuple[bytes, int]:
@@ -149,8 +148,8 @@ class Acyclic:
 
     def _sdo(self, position: int, request: bytes, where: str) -> bytes:
         start, size = self._mailbox(position, 0)
-        self._counter = self._counter % 7 + 1
-        head = struct.pack("<HHBB", len(request) + 2, 0, 0, MailboxType.COE | self._counter << 4)
+        # Counter 0 asks for no repeat check: another master's counter may stand at any value.
+        head = struct.pack("<HHBB", len(request) + 2, 0, 0, MailboxType.COE)
         message = head + struct.pack("<H", CoeService.SDO_REQUEST << 12) + request
         self.write(position, start, message.ljust(size, b"\x00"))
         for _ in range(8):

@@ -22,8 +22,13 @@ from drivers.ethercat.protocol import FMMU_BYTES, AlState, Register, al_status_t
 from drivers.ethercat.topology import SlaveSetup, Topology, TopologyError
 
 _TRIES = 5
+_ATTEMPTS = 3
 _STATE_TIMEOUT_US = 2_000_000
 _ERROR = 0x10
+
+
+class _Doubtful(TopologyError):
+    """A finding that a lost frame could explain: only what repeats is believed."""
 
 
 class Bus:
@@ -64,6 +69,19 @@ class Bus:
         """Take every slave to SAFE-OP; TopologyError names interface, position, expected and found."""
         pysoem.settings.always_release_gil = True
         self._open()
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._configure()
+                return
+            except (pysoem.MailboxError, pysoem.PacketError, pysoem.WkcError) as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise TopologyError(f"{self.topology.interface}: {error!r}") from None
+            except _Doubtful:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+
+    def _configure(self) -> None:
+        self.master.manual_state_change = False
         self._find_slaves()
         self._check_identities()
         self.master.manual_state_change = True
@@ -155,10 +173,11 @@ class Bus:
         if reference is None:
             return
         first = self.master.slaves[reference]
-        wanted, there = (int.from_bytes(s._fprd(Register.DC_SYSTEM_TIME, 8), "little")
+        wanted, there = (int.from_bytes(_read(s, Register.DC_SYSTEM_TIME, 8), "little")
                          for s in (first, slave))  # fmt: skip
-        offset = int.from_bytes(slave._fprd(Register.DC_OFFSET, 8), "little") + wanted - there
-        slave._fpwr(Register.DC_OFFSET, (offset % 2**64).to_bytes(8, "little"))
+        offset = int.from_bytes(_read(slave, Register.DC_OFFSET, 8), "little") + wanted - there
+        data = (offset % 2**64).to_bytes(8, "little")
+        _patiently(lambda: slave._fpwr(Register.DC_OFFSET, data))
 
     def _map(self) -> None:
         error: Exception | None = None
@@ -169,12 +188,21 @@ class Bus:
                 error = None
             except (pysoem.ConfigMapError, pysoem.PacketError) as problem:
                 error = problem
+            if any("abort" in text for text in self._startup_errors):
+                break
             if self._startup_errors:
-                raise TopologyError(f"{self.topology.interface}: {self._startup_errors[0]}")
+                continue
             if error is None and self.master.expected_wkc == self._expected_counter():
                 return
+        if self._startup_errors:
+            kind = TopologyError if "abort" in self._startup_errors[0] else _Doubtful
+            raise kind(f"{self.topology.interface}: {self._startup_errors[0]}")
         if error is not None:
-            raise TopologyError(f"{self.topology.interface}: process data not mapped: {error}")
+            raise _Doubtful(f"{self.topology.interface}: process data not mapped: {error}")
+        raise _Doubtful(
+            f"{self.topology.interface}: working counter: expected {self._expected_counter()}, "
+            f"found {self.master.expected_wkc}; check the device files' PDO maps"
+        )
 
     def _expected_counter(self) -> int:
         return sum(setup.device.working_counter for setup in self.topology.slaves)
@@ -188,7 +216,7 @@ class Bus:
             sizes = (len(slave.output), len(slave.input))
             expected = (setup.device.output_bytes, setup.device.input_bytes)
             if sizes != expected:
-                raise TopologyError(
+                raise _Doubtful(
                     f"{where}: PDO size: expected {expected[0]} bytes out and {expected[1]} in, "
                     f"found {sizes[0]} and {sizes[1]}; check the device file {setup.device.name}"
                 )
@@ -200,14 +228,14 @@ class Bus:
         """The FMMUs must map where the compiled exchange reads and writes."""
         found = {"outputs": 0, "inputs": 0}
         for number in range(3):
-            row = slave._fprd(Register.FMMU + number * FMMU_BYTES, FMMU_BYTES)
+            row = _read(slave, Register.FMMU + number * FMMU_BYTES, FMMU_BYTES)
             start, length = struct.unpack("<IH", row[:6])
             if row[12] and length and row[11] in (1, 2):
                 found["inputs" if row[11] == 1 else "outputs"] = start
         for name, size in (("outputs", placement.output_bytes), ("inputs", placement.input_bytes)):
             expected = getattr(placement, name)
             if size and found[name] != expected:
-                raise TopologyError(
+                raise _Doubtful(
                     f"{where}: logical address of {name}: expected {expected}, found {found[name]}"
                 )
 
@@ -323,15 +351,24 @@ def _check_entries(slave: Any, model: DeviceDescription, pdo: Pdo, where: str) -
         )
 
 
-def _upload(slave: Any, index: int, subindex: int) -> bytes:
-    for attempt in range(_TRIES):
+def _patiently(action: Callable[[], Any]) -> Any:
+    """Repeat a request whose frame may have been lost; the last failure stands."""
+    for _ in range(_TRIES - 1):
         try:
-            data: bytes = slave.sdo_read(index, subindex)
-            return data
+            return action()
         except (pysoem.MailboxError, pysoem.PacketError, pysoem.WkcError):
-            if attempt == _TRIES - 1:
-                raise
-    raise AssertionError("unreachable")
+            continue
+    return action()
+
+
+def _read(slave: Any, register: int, size: int) -> bytes:
+    data: bytes = _patiently(lambda: slave._fprd(register, size))
+    return data
+
+
+def _upload(slave: Any, index: int, subindex: int) -> bytes:
+    data: bytes = _patiently(lambda: slave.sdo_read(index, subindex))
+    return data
 
 
 def _hex(values: list[int]) -> str:

@@ -98,6 +98,7 @@ SLAVE_DTYPE = np.dtype(
         ("reply", np.uint8, (MAILBOX_BYTES,)),  # kept for a repeat request
         ("reply_length", np.int32),
         ("mailbox_counter", np.int32),
+        ("request_counter", np.int32),  # of the last request: the same again is a repeat
         ("repeat", np.uint8),
         ("emergency_code", np.int32),
         ("emergency_pending", np.uint8),

@@ -168,6 +168,10 @@ def _answer(slave):
     if start + room > slave.memory.size or room < 16:
         return False
     message = slave.memory[start : start + room]
+    counter = (message[5] >> 4) & 7
+    if counter != 0 and counter == slave.request_counter:
+        return False
+    slave.request_counter = counter
     if message[5] & 0x0F != _COE:
         _mailbox_error(slave, 2)
         return True

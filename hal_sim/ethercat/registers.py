@@ -139,6 +139,7 @@ def _managers_changed(slave):
         start = _MANAGER + number * _SIZE
         if slave.memory[start + 6] & 1 == 0:
             slave.memory[start + 5] &= 0xFF ^ _FULL
+            slave.request_counter = 0
     wanted = slave.memory[_MANAGER + _SIZE + 6] & 2
     if wanted != slave.repeat:
         slave.repeat = wanted
@@ -176,6 +177,7 @@ def power_on(slave):
     put_u16(memory, _SII_CONTROL, 0x0040)
     slave.powered = 1
     slave.reply_length = slave.repeat = slave.emergency_pending = 0
+    slave.request_counter = 0
     slave.outputs_seen = slave.sync_misses = 0
     slave.drive.fault_code = slave.drive.previous_controlword = 0
 
