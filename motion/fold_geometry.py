@@ -133,7 +133,7 @@ def _passes_above(x1: float, z1: float, x2: float, z2: float, x: float, z: float
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def taut_length(
-    geometry: Records, fold_x: float, edge_x: float, edge_z: float, finger_x: float, finger_z: float
+    geometry: Record, fold_x: float, edge_x: float, edge_z: float, finger_x: float, finger_z: float
 ) -> float:
     """Web from the fold at (fold_x, 0) to the rollers, pushed down by a sheet's inner edge and,
     nearer the rollers, by a finger: the shortest path under both. Metres; x grows from the machine

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from motion.fold_geometry import fold_geometry, web_length_derivatives
+from motion.fold_geometry import fold_geometry, taut_length, web_length_derivatives
 
 pytestmark = pytest.mark.kernels
 STEP_M = 1e-6
@@ -79,3 +79,29 @@ def test_length_speed_and_acceleration_are_continuous_beneath_the_roller(geometr
     left, right = at(geometry, side, x - 1e-12, h), at(geometry, side, x + 1e-12, h)
     assume(not touches(geometry, side, x, h))
     np.testing.assert_allclose(left, right, atol=1e-8)
+
+
+def shortest_under(points: list[tuple[float, float]]) -> float:
+    """Shortest path from the first to the last point that passes under all between, of which
+    there are two at most: every choice of bends is tried.
+    """
+    first, *between, last = points
+    best = np.inf
+    for keep in range(1 << len(between)):
+        bends = [point for k, point in enumerate(between) if keep >> k & 1]
+        path = np.array([first, *bends, last])
+        heights = np.interp([x for x, _ in between], path[:, 0], path[:, 1])
+        if all(height <= z + 1e-12 for height, (_, z) in zip(heights, between, strict=True)):
+            best = min(best, float(np.hypot(*np.diff(path, axis=0).T).sum()))
+    return best
+
+
+@given(st.floats(0.005, 0.2), st.floats(0.1, 0.99), st.floats(0.1, 0.99), st.floats(0.0, 0.059),
+       st.floats(0.0, 0.059))  # fmt: skip
+@settings(max_examples=500)
+def test_a_finger_nearer_the_rollers_bends_the_web_too(fold_x, share, nearer, edge_z, finger_z):
+    edge_x, geometry = share * fold_x, fold_geometry(0.1, 0.2, 0.06)
+    finger_x = nearer * edge_x
+    found = taut_length(geometry[0], fold_x, edge_x, edge_z, finger_x, finger_z)
+    points = [(0.0, 0.06), (finger_x, finger_z), (edge_x, edge_z), (fold_x, 0.0)]
+    assert abs(found - shortest_under(points)) < 1e-12
