@@ -1,5 +1,6 @@
 """Durations of our moves beside those of Ruckig, and what a difference is made of."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,36 +102,38 @@ def _compare_chunk(problems: Array, result: Comparison) -> None:
 
 
 def oracle_is_inexact(problem: Array) -> bool:
-    """True if what Ruckig truly does, its true end under the limits it truly uses, takes us no
-    longer: then its shorter duration is its tolerance, not a better move."""
+    """True if what Ruckig truly does after its brake takes us no longer.
+
+    That is the way to its true end, from the state its brake truly leaves, under the limits it
+    truly uses: then its shorter duration is its tolerance, not a better move.
+    """
     trajectory = ruckig.Trajectory(1)
     ruckig.Ruckig(1).calculate(oracle_input(problem), trajectory)
-    p, v, a, v_max, a_max = _true_course(trajectory.profiles[0][0], problem["start"])
+    profile = trajectory.profiles[0][0]
     used = np.array([problem])
-    used["target"]["position"], used["start"]["position"] = float(p), 0.0
-    used["target"]["velocity"], used["target"]["acceleration"] = float(v), float(a)
-    for name, reached in (("velocity", v_max), ("acceleration", a_max), ("deceleration", a_max)):
-        limit = used["limits"][name]
-        if reached > limit * (1.0 + EXCESS_MAX):
-            continue
-        used["limits"][name] = np.maximum(limit, float(reached))
+    state = (0.0, float(problem["start"]["velocity"]), float(problem["start"]["acceleration"]))
+    braked = list(_states(state, profile.brake.t, profile.brake.j))[-1]
+    course = list(_states((0.0, *braked[1:]), profile.t, profile.j))
+    used["start"][0] = (0.0, *(float(x) for x in braked[1:]))
+    used["target"][0] = tuple(float(x) for x in course[-1])
+    for index, name in ((1, "velocity"), (2, "acceleration"), (2, "deceleration")):
+        limit, reached = used["limits"][name][0], float(max(abs(s[index]) for s in course))
+        if limit < reached <= limit * (1.0 + EXCESS_MAX):
+            used["limits"][name] = reached
     trajectories, codes = np.zeros(1, TRAJECTORY_DTYPE), np.zeros(1, np.int64)
     plan_all(trajectories, used, codes)
-    bound = trajectory.duration + TOLERANCE_S * max(1.0, trajectory.duration)
+    bound = trajectory.duration - profile.brake.duration
+    bound += TOLERANCE_S * max(1.0, trajectory.duration)
     return bool(codes[0] == 0 and trajectories["duration_s"][0] <= bound)
 
 
-def _true_course(profile: Any, start: Array) -> tuple[Any, ...]:
-    """Where a Ruckig profile ends, relative to its start, and what it reaches after its brake."""
-    p, v, a = EXTENDED(0), EXTENDED(start["velocity"]), EXTENDED(start["acceleration"])
-    v_max = a_max = EXTENDED(0)
-    brake = profile.brake
-    phases = list(zip([*brake.t, *profile.t], [*brake.j, *profile.j]))
-    for index, (duration, jerk) in enumerate(phases):
+def _states(state: tuple[Any, ...], durations: Any, jerks: Any) -> Iterator[tuple[Any, ...]]:
+    """A state and those at the ends of its phases, in extended precision."""
+    p, v, a = (EXTENDED(x) for x in state)
+    yield p, v, a
+    for duration, jerk in zip(durations, jerks):
         t, j = EXTENDED(duration), EXTENDED(jerk)
         p += t * (v + t * (a / 2 + t * j / 6))
         v += t * (a + t * j / 2)
         a += t * j
-        if index >= len(brake.t) - 1:
-            v_max, a_max = max(v_max, abs(v)), max(a_max, abs(a))
-    return p, v, a, v_max, a_max
+        yield p, v, a

@@ -8,7 +8,7 @@ from motion.limits import LIMITS_DTYPE
 from motion.trajectory import STATE_DTYPE
 
 CLASSES = ("rest_to_rest", "any_to_rest", "any_to_velocity", "any_to_state")
-SCALES = ("machine", "wide")
+SCALES = ("machine", "wide", "uneven")
 PROBLEM_DTYPE = np.dtype(
     [("start", STATE_DTYPE), ("target", STATE_DTYPE), ("limits", LIMITS_DTYPE)], align=True
 )
@@ -22,14 +22,17 @@ Array = np.ndarray[Any, Any]
 def random_problems(name: str, scale: str, count: int, seed: int) -> Array:
     """`count` problems of a class as records of PROBLEM_DTYPE.
 
-    A fifth of the moving starts are outside their limits, a tenth of the moves are tiny, and in a
-    tenth each of the velocities and accelerations is often 0 or at its bound.
+    Limits are those of machines, or range over six decades, or decelerate up to three times as
+    much or as little as they accelerate. A fifth of the moving starts may be outside their limits,
+    a tenth of the moves are tiny, and of each velocity and acceleration a tenth is 0 or a bound.
     """
     random = np.random.default_rng([seed, CLASSES.index(name), SCALES.index(scale)])
     problems = np.zeros(count, dtype=PROBLEM_DTYPE)
     limits = _limits(random, scale, count)
     problems["limits"]["velocity"], acceleration, problems["limits"]["jerk"] = limits
     problems["limits"]["acceleration"] = problems["limits"]["deceleration"] = acceleration
+    if scale == "uneven":
+        problems["limits"]["deceleration"] *= np.exp(random.uniform(-1.1, 1.1, count))
     if name != "rest_to_rest":
         factor = np.where(random.random(count) < OUTSIDE_SHARE, 2.0, 1.0)
         problems["start"]["velocity"] = factor * _spread(random, limits[0])
@@ -38,7 +41,9 @@ def random_problems(name: str, scale: str, count: int, seed: int) -> Array:
         problems["target"]["velocity"] = _spread(random, limits[0])
     if name == "any_to_state":
         problems["target"]["acceleration"] = _approachable(
-            _spread(random, acceleration), problems["target"]["velocity"], limits
+            _spread(random, np.minimum(acceleration, problems["limits"]["deceleration"])),
+            problems["target"]["velocity"],
+            limits,
         )
     problems["start"]["position"] = random.uniform(-1.0, 1.0, count)
     problems["target"]["position"] = problems["start"]["position"] + _distance(random, limits)
@@ -46,7 +51,7 @@ def random_problems(name: str, scale: str, count: int, seed: int) -> Array:
 
 
 def _limits(random: np.random.Generator, scale: str, count: int) -> tuple[Array, Array, Array]:
-    if scale == "machine":
+    if scale != "wide":
         bounds = ((0.05, 5.0), (1.0, 100.0), (100.0, 20_000.0))
     else:
         bounds = ((1e-3, 1e3), (1e-3, 1e3), (1e-3, 1e4))
