@@ -44,7 +44,8 @@ def _enter(base: Path, code: str = "") -> subprocess.CompletedProcess[str]:
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
     environment["FOLDLINE_CACHE"] = str(base)
-    return subprocess.run(_command(script), capture_output=True, text=True, env=environment)
+    command = _command(script)
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
 
 
 def test_an_edited_constant_in_another_file_changes_the_key(sources: Path) -> None:
