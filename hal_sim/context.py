@@ -47,7 +47,7 @@ def _fill_axis(row: Any, axis: Section, rotary: bool) -> None:
     """One axis's parameters; a rotary axis's keys say rad and N m where the row says m and N."""
     names = {"mass_kg": "inertia_kg_m2"} if rotary else {}
     for name in row.dtype.names:
-        if name in ("stiffness_1_s2", "damping_1_s", "integral_1_s"):
+        if name.startswith(("stiffness", "damping", "integral")):
             continue
         key = names.get(name, name)
         if rotary and key == name:
@@ -56,9 +56,10 @@ def _fill_axis(row: Any, axis: Section, rotary: bool) -> None:
             key = key[:-2] + "_rad" if key.endswith("_m") and not key.endswith("_n_m") else key
         row[name] = axis[key]
     omega = 2.0 * pi * axis["bandwidth_hz"]
-    row["stiffness_1_s2"] = omega * omega
-    row["damping_1_s"] = 2.0 * omega
-    row["integral_1_s"] = 1.0 / axis["integral_time_s"]
+    row["stiffness_n_m"] = row["mass_kg"] * omega * omega
+    row["damping_n_s_m"] = 2.0 * row["mass_kg"] * omega
+    row["integral_n_m_s"] = row["stiffness_n_m"] / axis["integral_time_s"]
+    row["integral_limit_n"] = 2.0 * row["friction_n"] + 0.05 * row["force_peak_n"]
 
 
 def _fill_plant(row: Any, plant: Section) -> None:

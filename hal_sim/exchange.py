@@ -55,6 +55,7 @@ def _begin_station(context: Any, station: Any, outputs: Any, time_ns: int) -> No
     booted = now >= np.int64(plant.boot_s * 1e9)
     for axis in range(AXIS_COUNT):
         row, drive = station.axes[axis], plant.axes[axis]
+        row.step_a_mass_s_kg = context.step_s / row.mass_kg
         row.encoder_noise_m = drive.encoder_noise_m * draw_cheap(station.streams, _ENCODER)
         begin_drive_cycle(drive, row, outputs.axes[axis], station.torque_off == 1, booted, period)
     weigh_table(plant, station, station.axes[_X])
@@ -72,6 +73,7 @@ def _step_axes(plant: Any, station: Any, t: float, step: float) -> float:
     """Drives and masses; the dancer's force goes to the web."""
     dancer_force = 0.0
     pneumatic = plant.pneumatic_s > 0.0
+    steps_a_second = 1.0 / step
     for axis in range(AXIS_COUNT):
         row, drive = station.axes[axis], plant.axes[axis]
         force = drive_force(drive, row, t, step)
@@ -82,7 +84,7 @@ def _step_axes(plant: Any, station: Any, t: float, step: float) -> float:
         elif pneumatic and _FIRST_FINGER <= axis <= _LAST_FINGER:
             move_pneumatic(plant, station, axis, step)
         else:
-            move_mass(drive, row, force, step)
+            move_mass(drive, row, force, step, steps_a_second)
     return dancer_force
 
 

@@ -45,9 +45,10 @@ AXIS_PLANT_DTYPE = np.dtype(
     [
         ("mass_kg", np.float64),
         ("friction_n", np.float64),
-        ("stiffness_1_s2", np.float64),  # of the position loop, a unit of mass
-        ("damping_1_s", np.float64),
-        ("integral_1_s", np.float64),
+        ("stiffness_n_m", np.float64),  # of the position loop
+        ("damping_n_s_m", np.float64),
+        ("integral_n_m_s", np.float64),
+        ("integral_limit_n", np.float64),
         ("force_peak_n", np.float64),
         ("force_rms_n", np.float64),
         ("thermal_time_s", np.float64),
@@ -74,6 +75,7 @@ AXIS_STATE_DTYPE = np.dtype(
         ("encoder_offset_m", np.float64),
         ("encoder_noise_m", np.float64),
         ("mass_kg", np.float64),  # what the motor moves now
+        ("step_a_mass_s_kg", np.float64),  # one division a period instead of one a step
         ("reference_m", np.float64),  # at the end of this cycle
         ("reference_m_s", np.float64),
         ("force_offset_n", np.float64),

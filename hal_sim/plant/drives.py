@@ -221,11 +221,10 @@ def drive_force(plant: Any, axis: Any, t: float, step: float) -> float:
         reference = cubic[0] + t * (cubic[1] + t * (cubic[2] + t * cubic[3]))
         error = reference - axis.position_m - axis.encoder_offset_m - axis.encoder_noise_m
         slip = axis.velocity_start_m_s + axis.velocity_rise_m_s2 * t - axis.velocity_m_s
-        spring = plant.mass_kg * plant.stiffness_1_s2 * error
-        axis.integral_n += spring * plant.integral_1_s * step
-        bound = 2.0 * plant.friction_n + 0.05 * plant.force_peak_n
-        axis.integral_n = min(max(axis.integral_n, -bound), bound)
-        force += spring + plant.mass_kg * plant.damping_1_s * slip + axis.integral_n
+        bound = plant.integral_limit_n
+        integral = axis.integral_n + error * plant.integral_n_m_s * step
+        axis.integral_n = min(max(integral, -bound), bound)
+        force += plant.stiffness_n_m * error + plant.damping_n_s_m * slip + axis.integral_n
     limited = min(max(force, -plant.force_peak_n), plant.force_peak_n)
     if limited != force:
         axis.saturated = 1
@@ -235,21 +234,23 @@ def drive_force(plant: Any, axis: Any, t: float, step: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def move_mass(plant: Any, axis: Any, force: float, step: float) -> None:
+def move_mass(plant: Any, axis: Any, force: float, step: float, steps_a_second: float) -> None:
     """One step of a mass under a force, Coulomb friction and its hard stops."""
-    velocity = axis.velocity_m_s + force / axis.mass_kg * step
+    was = axis.velocity_m_s
+    velocity = was + force * axis.step_a_mass_s_kg
     if axis.control == _OFF:
-        velocity -= axis.velocity_m_s * step / _BRAKE_S
-    grip = plant.friction_n / axis.mass_kg * step
+        velocity -= was * step / _BRAKE_S
+    grip = plant.friction_n * axis.step_a_mass_s_kg
     if abs(velocity) <= grip:
         velocity = 0.0
     else:
         velocity -= grip if velocity > 0.0 else -grip
-    axis.acceleration_m_s2 = (velocity - axis.velocity_m_s) / step
-    axis.position_m += 0.5 * (velocity + axis.velocity_m_s) * step
+    axis.acceleration_m_s2 = (velocity - was) * steps_a_second
     axis.velocity_m_s = velocity
-    if axis.position_m > plant.position_max_m or axis.position_m < plant.position_min_m:
-        axis.position_m = min(max(axis.position_m, plant.position_min_m), plant.position_max_m)
+    position = axis.position_m + 0.5 * (velocity + was) * step
+    axis.position_m = position
+    if position > plant.position_max_m or position < plant.position_min_m:
+        axis.position_m = min(max(position, plant.position_min_m), plant.position_max_m)
         axis.velocity_m_s = 0.0
 
 

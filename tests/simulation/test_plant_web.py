@@ -155,7 +155,7 @@ def free_decay(layers: int) -> tuple[float, float]:
     machine.power_up()
     machine.home()
     machine.station["stack_count"] = layers
-    machine.record["plant"]["axes"][AxisId.TABLE_X]["stiffness_1_s2"] *= 4.0
+    machine.record["plant"]["axes"][AxisId.TABLE_X]["stiffness_n_m"] *= 4.0
     machine.station["deflection_m"] = 1e-4
     trace = []
     for _ in range(400):
