@@ -150,3 +150,33 @@ def test_the_impossible_is_said_to_be_impossible() -> None:
 def test_bad_input_is_refused_by_name_value_and_limit(build, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         build()
+
+
+def any_problem(random: np.random.Generator) -> MoveProblem:
+    """A move of 3 to 500 mm under limits, and perhaps a mode, a motor and a web."""
+    a = 10.0 ** random.uniform(0.7, 2.0)
+    deceleration, jerk = a * random.uniform(0.6, 1.4), a * 10.0 ** random.uniform(1.5, 2.6)
+    mode = force = web = None
+    if random.random() < 0.8:
+        frequency, damping = random.uniform(15.0, 120.0), float(random.choice([0.0, 0.03, 0.1]))
+        mode = ModeBand(
+            frequency, damping, random.uniform(0.03, 0.15), 10.0 ** random.uniform(-6, -4.5)
+        )
+    if random.random() < 0.5:
+        mass, friction = random.uniform(3.0, 20.0), random.uniform(0.0, 20.0)
+        peak, rms = random.uniform(0.8, 1.2), random.uniform(0.5, 1.0)
+        force = ForceLimits(mass, mass * a * peak + friction, mass * a * rms + friction, friction)
+    if random.random() < 0.4:
+        geometry = fold_geometry(0.107, 0.2, random.uniform(0.05, 0.15), random.choice([0.0, 0.01]))
+        web = WebBound(geometry, random.uniform(0.7, 2.0) * a, start_m=-0.1)
+    limits = MotionLimits(random.uniform(0.5, 5.0), a, deceleration, jerk)
+    return MoveProblem(10.0 ** random.uniform(-2.5, -0.3), limits, mode, force, web)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100))
+def test_any_possible_move_is_found_and_keeps_its_bounds(seed: int) -> None:
+    problem = any_problem(np.random.default_rng(seed))
+    move = optimise_move(problem)
+    assert move.check.keeps(problem)
+    assert problem.shortest_s() <= move.duration_s <= 4.0 * problem.shortest_s()
