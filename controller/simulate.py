@@ -51,6 +51,7 @@ class Simulation:
         self.machine.memory = map_memory(
             create_memory(self.machine.station_count, self.machine.period_ns)
         )
+        self.machine.loop[0]["digest_wanted"] = 1
         self.view = SharedView(self.machine.memory, ProcessId.SUPERVISOR)
         self.records: list[np.void] = []
 
@@ -86,7 +87,9 @@ class Simulation:
                 return answer
         raise SimulationStuck(f"{code.name}: not answered")
 
-    def run_until(self, reached: Callable[[], bool], seconds_max: float, step_s: float = 0.01) -> None:
+    def run_until(
+        self, reached: Callable[[], bool], seconds_max: float, step_s: float = 0.01
+    ) -> None:
         """Run until something is so; SimulationStuck when it is not in time."""
         end = self.virtual_s + seconds_max
         while not reached():
@@ -117,9 +120,7 @@ class Simulation:
         fresh = self.view.read_records(after)
         if fresh:
             self.records += fresh
-            self.view.send(
-                CommandCode.ACKNOWLEDGE_RECORDS, value=float(int(fresh[-1]["counter"]))
-            )
+            self.view.send(CommandCode.ACKNOWLEDGE_RECORDS, value=float(int(fresh[-1]["counter"])))
 
 
 def simulate(
@@ -191,4 +192,3 @@ def _summary(simulation: Simulation, wall_s: float) -> dict[str, Any]:
         "digest": digest(simulation.machine),
     }
     return {**head, **figures, **tail}
-

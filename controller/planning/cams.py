@@ -20,7 +20,7 @@ _RIGHT = (
     (AxisId.FINGER_RIGHT_FRONT_IN, AxisId.FINGER_RIGHT_FRONT_DOWN),
     (AxisId.FINGER_RIGHT_REAR_IN, AxisId.FINGER_RIGHT_REAR_DOWN),
 )
-_ARMS = (
+ARMS = (
     (AxisId.ANODE_ARM_X, AxisId.ANODE_ARM_Z),
     (AxisId.CATHODE_ARM_X, AxisId.CATHODE_ARM_Z),
 )
@@ -47,9 +47,7 @@ HALVES = (
 )
 
 
-def _finger_cams(
-    station: StationSettings, times: Timeline, half: Half
-) -> dict[AxisId, CamTable]:
+def _finger_cams(station: StationSettings, times: Timeline, half: Half) -> dict[AxisId, CamTable]:
     """New fingers in and down from touch-down on; old ones out, then up, once the new are down."""
     fingers, period = station.fingers, times.period_s
     reach = fastest_move(fingers.in_m, limits_of(station.axes.finger_in.values))
@@ -88,31 +86,28 @@ def _arm_cams(station: StationSettings, times: Timeline, half: Half) -> dict[Axi
     arm, period = station.arm, times.period_s
     z_limits = limits_of(station.axes.arm_z.values)
     transfer = fastest_move(arm.transfer_m, limits_of(station.axes.arm_x.values))
-    start, end = times.transfer_start_s, times.transfer_start_s + times.transfer_time_s
-    rise = fastest_move(times.apex_m, z_limits)
-    retreat = fastest_move(times.retreat_apex_m, z_limits)
-    arriving_x, arriving_z = _ARMS[half.arriving]
-    leaving_x, leaving_z = _ARMS[half.leaving]
-    lift = times.release_s
+    high, low = fastest_move(times.apex_m, z_limits), fastest_move(times.leave_apex_m, z_limits)
+    arriving_x, arriving_z = ARMS[half.arriving]
+    leaving_x, leaving_z = ARMS[half.leaving]
+
+    def over(start: float, move: CamTable, target: float) -> Move:
+        return Move(start, start + move.length, target, move)
+
+    forward = over(times.arrive_transfer_s, transfer, 0.0)
+    back = over(times.leave_transfer_s, transfer, -arm.transfer_m)
+    rise, touch = (
+        over(times.arrive_lift_s, high, times.apex_m),
+        over(period - high.length, high, 0.0),
+    )
+    lift, pick = (
+        over(times.release_s, low, times.leave_apex_m),
+        over(times.pick_s - low.length, low, 0.0),
+    )
     return {
-        arriving_x: moves_to_cam(period, -arm.transfer_m, [Move(start, end, 0.0, transfer)]),
-        leaving_x: moves_to_cam(period, 0.0, [Move(start, end, -arm.transfer_m, transfer)]),
-        arriving_z: moves_to_cam(
-            period,
-            0.0,
-            [
-                Move(lift, lift + rise.length, times.apex_m, rise),
-                Move(period - rise.length, period, 0.0, rise),
-            ],
-        ),
-        leaving_z: moves_to_cam(
-            period,
-            0.0,
-            [
-                Move(lift, lift + retreat.length, times.retreat_apex_m, retreat),
-                Move(times.pick_s - retreat.length, times.pick_s, 0.0, retreat),
-            ],
-        ),
+        arriving_x: moves_to_cam(period, -arm.transfer_m, [forward]),
+        leaving_x: moves_to_cam(period, 0.0, [back]),
+        arriving_z: moves_to_cam(period, 0.0, [rise, touch]),
+        leaving_z: moves_to_cam(period, 0.0, [lift, pick]),
     }
 
 

@@ -49,11 +49,11 @@ def _rows(plan: CyclePlan, half: Half, offset_ms: float) -> list[tuple[str, str,
     release_ms = 1e3 * times.release_s
     bars.append((f"{leaving} vacuum off", "wait", offset_ms, release_ms))
     pick = offset_ms + 1e3 * times.pick_s
-    span = 1e3 * (times.period_s + times.release_s - times.pick_s)
+    span = 1e3 * (times.period_s - times.pick_s)
     bars.append((f"{leaving} vacuum on", "wait", pick, span))
     ready = 1e3 * times.ready_gate_s - release_ms
     bars.append((f"{leaving} camera, correction", "wait", offset_ms + release_ms, ready))
-    bars.append((f"{arriving} stage home", "wait", offset_ms + 1e3 * times.stage_home_s, 60.0))
+    bars.append((f"{arriving} stage home", "wait", offset_ms + 1e3 * times.arrive_transfer_s, 60.0))
     return bars
 
 

@@ -8,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from controller.planning.cams import HALVES, Half, half_cams
+from controller.planning.cams import ARMS, HALVES, Half, half_cams
 from controller.planning.profiles import limits_of
 from controller.planning.routines import Step, routines
-from controller.planning.timeline import Bound, PlanRefused, Timeline, ideal_bound, timeline
+from controller.planning.timeline import (
+    GRIP_GATE_S,
+    Bound,
+    PlanRefused,
+    Timeline,
+    ideal_bound,
+    timeline,
+)
 from controller.settings.machine import MachineSettings, StationSettings
 from controller.settings.recipe import RecipeSettings
 from controller.shared.alarms import AlarmId
@@ -227,9 +234,7 @@ def _fill_parameters(
     _fill_quality(record, recipe)
 
 
-def _fill_cams(
-    record: np.void, cams: dict[Half, dict[AxisId, CamTable]], times: Timeline
-) -> None:
+def _fill_cams(record: np.void, cams: dict[Half, dict[AxisId, CamTable]], times: Timeline) -> None:
     places = [(half.section, axis) for half in HALVES for axis in cams[half]]
     tables = [cams[half][axis] for half in HALVES for axis in cams[half]]
     rows, segments = pack(tables)
@@ -268,7 +273,7 @@ def _gates(half: Half, times: Timeline) -> list[tuple[float, GateKind, Condition
         new, old = ConditionId.RIGHT_FINGERS_CLAMPED, ConditionId.LEFT_FINGERS_CLEAR
     gates = [
         (times.release_s, GateKind.REST, ConditionId(ConditionId.ANODE_RELEASED + half.leaving)),
-        (times.release_s, GateKind.REST, ConditionId(ConditionId.ANODE_PICKED + half.arriving)),
+        (GRIP_GATE_S, GateKind.REST, ConditionId(ConditionId.ANODE_PICKED + half.arriving)),
         (times.release_s, GateKind.REST, new),
         (
             times.ready_gate_s,
@@ -282,14 +287,15 @@ def _gates(half: Half, times: Timeline) -> list[tuple[float, GateKind, Condition
 
 
 def _switches(half: Half, times: Timeline) -> list[tuple[float, Action, Polarity]]:
-    return [
+    rows = [
         (0.0, Action.TOUCH_DOWN, half.leaving),
         (0.0, Action.RELEASE, half.leaving),
         (times.release_s, Action.FOLD, half.leaving),
         (times.release_s, Action.TRIGGER_STACK_CAMERA, half.leaving),
-        (times.stage_home_s, Action.STAGE_HOME, half.arriving),
+        (times.arrive_transfer_s, Action.STAGE_HOME, half.arriving),
         (times.pick_s, Action.PICK, half.leaving),
     ]
+    return sorted(rows, key=lambda row: row[0])
 
 
 def _fill_sections(record: np.void, times: Timeline) -> None:
@@ -297,6 +303,8 @@ def _fill_sections(record: np.void, times: Timeline) -> None:
     for half in HALVES:
         section = record["sections"][half.section]
         section["release_s"] = times.release_s
+        section["ahead_s"] = (times.arrived_s, times.arrive_lift_s + times.lower_time_s)
+        section["ahead_axes"] = ARMS[half.arriving]
         gates, switches = _gates(half, times), _switches(half, times)
         section["first_gate"], section["gate_count"] = gate_row, len(gates)
         section["first_switch"], section["switch_count"] = switch_row, len(switches)

@@ -42,7 +42,9 @@ def time_to_cover(cam: CamTable, distance_m: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _load_path(position: Array, velocity: Array, step_s: float, omega: float, damping: float) -> Array:
+def _load_path(
+    position: Array, velocity: Array, step_s: float, omega: float, damping: float
+) -> Array:
     """Load position behind a base-excited mode, semi-implicit Euler at a fine step."""
     load = np.empty_like(position)
     x, v = position[0], 0.0
@@ -75,5 +77,3 @@ def load_window_times(
         leave = min(leave, times[gone[0]] - cam.start)
         stay = min(stay, cam.end - times[away[-1]])
     return float(leave), float(stay)
-
-

@@ -15,7 +15,9 @@ TAPE_M = 0.030
 
 _ARM_X = (AxisId.ANODE_ARM_X, AxisId.CATHODE_ARM_X)
 _ARM_Z = (AxisId.ANODE_ARM_Z, AxisId.CATHODE_ARM_Z)
-_FINGERS_IN = tuple(axis for axis in AxisId if axis.name.startswith("FINGER") and "_IN" in axis.name)
+_FINGERS_IN = tuple(
+    axis for axis in AxisId if axis.name.startswith("FINGER") and "_IN" in axis.name
+)
 _FINGERS_DOWN = tuple(
     axis for axis in AxisId if axis.name.startswith("FINGER") and "_DOWN" in axis.name
 )

@@ -19,6 +19,13 @@ SENSOR_LAG_S = 0.0012
 # The load's window is judged at the true mode; the planned arm keeps this distance from it.
 WINDOW_RESERVE_S = 0.0006
 CLEARANCE_RESERVE_M = 0.0001
+CONTACT_M = 0.0001  # an arm this low touches: the load stands still by then
+# The arriving arm lifts this long after touch-down; its grip was confirmed before.
+ARRIVE_LIFT_S = 0.0005
+GRIP_GATE_S = 1e-6
+# A transfer is as good as at rest this long before its end.
+STILL_S = 0.0025
+SAMPLES = 4001
 
 
 class PlanRefused(ValueError):
@@ -61,21 +68,23 @@ def ideal_bound(station: StationSettings) -> Bound:
 class Timeline:
     """Instants of one half fold, seconds from its touch-down; the next one's is `period_s`."""
 
-    release_s: float  # fingers clamped, vacuum gone: the arms lift
+    release_s: float  # fingers clamped, vacuum gone: the leaving arm lifts
     table_start_s: float
     table_end_s: float
     period_s: float
-    transfer_start_s: float  # of both arms' X
-    transfer_time_s: float
-    apex_m: float  # the arriving arm's highest point
-    lift_time_s: float  # arriving arm, up
-    lower_time_s: float
-    retreat_apex_m: float  # the leaving arm's highest point
-    retreat_time_s: float
+    transfer_time_s: float  # of an arm's X
+    arrive_lift_s: float  # the arriving arm has gripped and lifts
+    arrive_transfer_s: float
+    arrived_s: float  # it stands over the stack's end, still up
+    apex_m: float  # its highest point
+    lower_time_s: float  # its way up, and down again
+    web_meets_s: float  # the web rises to its sheet's inner edge
+    leave_transfer_s: float
+    leave_apex_m: float
+    leave_time_s: float  # up, and down again
     pick_s: float  # the leaving arm stands on stage and magazine
     ready_gate_s: float  # the sheet on that stage must be corrected by here
     clear_gate_s: float  # the old fingers must be away by here
-    stage_home_s: float
     old_fingers_s: float
     critical: tuple[tuple[str, float], ...]  # names and seconds of the critical path
 
@@ -88,81 +97,93 @@ def table_frequencies(station: StationSettings) -> np.ndarray:
     return np.linspace(low, high, 9)
 
 
-def _arm_apex(station: StationSettings, available_s: float) -> float:
-    """Highest apex, up to the stroke, that up and down again reach in the time available."""
-    limits = limits_of(station.axes.arm_z.values)
-    low, high = 0.0, station.arm.stroke_m
-    if 2.0 * fastest_move(high, limits).length <= available_s:
-        return high
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        if 2.0 * fastest_move(middle, limits).length <= available_s:
-            low = middle
-        else:
-            high = middle
-    return low
+def _web_meets_sheet(
+    station: StationSettings,
+    recipe: RecipeSettings,
+    table: CamTable,
+    lower: CamTable,
+    lead_s: float,
+) -> float:
+    """When the rising web reaches the lowering sheet's inner edge, in seconds before touch-down.
+
+    Table and arm end their moves `lead_s` apart. The web is the line from the fold to the rollers.
+    """
+    times = np.linspace(0.0, lower.length, SAMPLES)
+    height = lower.sample(lower.start + times)[:, 0]  # a move and its mirror image cover alike
+    before_end = np.clip(times - lead_s, 0.0, table.length)
+    end = 0.5 * station.table.stroke_m
+    moved = table.sample(table.end - before_end)[:, 0] - table.sample([table.start])[0, 0]
+    fold = -end + moved + 0.5 * recipe.fold_pitch_m
+    edge = end - 0.5 * recipe.cathode.length_x_m
+    line = station.web.roller_height_m * np.where(
+        fold > edge, 1.0 - edge / np.maximum(fold, edge), 0
+    )
+    touching = np.flatnonzero(line >= height)
+    return float(times[touching[-1]]) if touching.size else 0.0
 
 
 def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) -> Timeline:
     """Lay out the half fold around the table's move (a cam from 0 to the stroke).
 
-    The table may use the whole of its 0.5 mm window while the arm is below its clearance height;
-    the arms' transfers lie inside the traverse. Raises PlanRefused where that cannot be.
+    The table may use the whole of its window while the arm is below its clearance height. The arriving
+    arm leaves its magazine at touch-down already: it must stand still before the web reaches its sheet.
+    Raises PlanRefused where that cannot be.
     """
     arm, axes = station.arm, station.axes
     z_limits, x_limits = limits_of(axes.arm_z.values), limits_of(axes.arm_x.values)
-    frequencies = table_frequencies(station)
-    damping = station.table_mode.damping
+    frequencies, damping = table_frequencies(station), station.table_mode.damping
     leave, stay = load_window_times(table, arm.window_m, frequencies, damping)
     clearance = arm.clearance_m + CLEARANCE_RESERVE_M
-    final = time_to_cover(fastest_move(arm.reference_stroke_m, z_limits), clearance)
+    lower = fastest_move(arm.stroke_m, z_limits)
+    clear = time_to_cover(lower, clearance)
+    contact = time_to_cover(lower, CONTACT_M)
+    transfer = fastest_move(arm.transfer_m, x_limits)
     release = max(station.fingers.time_s, station.vacuum.off_time_s) + SENSOR_LAG_S
-    table_start = release + max(final + WINDOW_RESERVE_S - leave, 0.0)
+    table_start = release + max(clear + WINDOW_RESERVE_S - leave, 0.0)
     table_end = table_start + table.length
-    touch_down = max(table_end, table_end - stay + WINDOW_RESERVE_S + final)
-    transfer = fastest_move(arm.transfer_m, x_limits).length
-    arm_needs = release + 2.0 * final + transfer
-    period = max(touch_down, arm_needs)
-    shift = period - touch_down
-    apex = _arm_apex(station, period - release)
-    if apex < 3.0 * arm.clearance_m:
-        raise PlanRefused(
-            f"arm_z: apex = {apex:.4f} m in {period - release:.3f} s: below three times the clearance "
-            f"{arm.clearance_m} m; raise arm_z's limits or lower the table's"
-        )
-    rise = fastest_move(apex, z_limits)
-    retreat_apex = min(apex, 0.5 * arm.stroke_m)
-    retreat = fastest_move(retreat_apex, z_limits)
-    rise_clear = time_to_cover(rise, clearance)
-    transfer_start = release + rise_clear
-    pick = max(transfer_start + transfer + rise_clear, release + 2.0 * retreat.length)
+    touch_down = max(table_end + contact, table_end - stay + WINDOW_RESERVE_S + clear)
+    meets = _web_meets_sheet(station, recipe, table, lower, touch_down - table_end)
+    arrived = ARRIVE_LIFT_S + clear + transfer.length
+    wait = max(arrived - STILL_S - (touch_down - meets), 0.0)
+    wait = max(wait, ARRIVE_LIFT_S + 2.0 * lower.length - touch_down)
+    period, table_start, table_end = touch_down + wait, table_start + wait, table_end + wait
+    leave_apex = 0.5 * arm.stroke_m
+    leave_time = fastest_move(leave_apex, z_limits).length
+    leave_transfer = release + clear
+    still = leave_transfer + transfer.length - STILL_S
+    pick = max(
+        still + time_to_cover(fastest_move(leave_apex, z_limits), clearance),
+        release + 2.0 * leave_time,
+    )
     if pick > period:
         raise PlanRefused(
-            f"arm_x: transfer = {transfer:.3f} s: the arm reaches its stage {pick - period:.3f} s too "
-            "late; raise arm_x's limits or shorten the transfer"
+            f"arm_x: transfer = {transfer.length:.3f} s: the arm reaches its stage {pick - period:.3f} s "
+            "too late; raise arm_x's limits or shorten the transfer"
         )
     return Timeline(
         release_s=release,
         table_start_s=table_start,
         table_end_s=table_end,
         period_s=period,
-        transfer_start_s=transfer_start,
-        transfer_time_s=transfer,
-        apex_m=apex,
-        lift_time_s=rise.length,
-        lower_time_s=rise.length,
-        retreat_apex_m=retreat_apex,
-        retreat_time_s=retreat.length,
+        transfer_time_s=transfer.length,
+        arrive_lift_s=ARRIVE_LIFT_S,
+        arrive_transfer_s=ARRIVE_LIFT_S + clear,
+        arrived_s=arrived,
+        apex_m=arm.stroke_m,
+        lower_time_s=lower.length,
+        web_meets_s=period - meets,
+        leave_transfer_s=leave_transfer,
+        leave_apex_m=leave_apex,
+        leave_time_s=leave_time,
         pick_s=pick,
-        ready_gate_s=pick - rise_clear - 0.002,
-        clear_gate_s=period - final - 0.004,
-        stage_home_s=transfer_start,
+        ready_gate_s=pick - clear - 0.002,
+        clear_gate_s=period - clear - 0.004,
         old_fingers_s=release + 0.003,
         critical=(
             ("release and clamp", release),
-            ("arm clear of the window", table_start - release),
+            ("arm clear of the window", table_start - wait - release),
             ("table traverse", table.length),
-            ("final descent after the traverse", touch_down - table_end),
-            ("arms' transfer", shift),
+            ("final descent after the traverse", touch_down - table_end + wait),
+            ("arriving arm before the web", wait),
         ),
     )

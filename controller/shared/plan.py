@@ -97,6 +97,8 @@ SECTION_DTYPE = np.dtype(
     [
         ("length_s", np.float64),
         ("release_s", np.float64),  # the placement ends: clamped and released
+        ("ahead_axes", np.int32, (2,)),  # the arriving arm's x and z
+        ("ahead_s", np.float64, (2,)),  # where each rests, over the stack's end and at its highest
         ("first_gate", np.int32),
         ("gate_count", np.int32),
         ("first_switch", np.int32),

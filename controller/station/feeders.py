@@ -226,9 +226,7 @@ def start_correction(state, station_index, plan, polarity):
         axis = _STAGE + 3 * polarity + offset
         target = shift_x if offset == 0 else (shift_y if offset == 1 else turn)
         setpoint = station.axes[axis]
-        plan_move(
-            setpoint.move, setpoint.position_m, target, plan.axes[axis], station.clock_s
-        )
+        plan_move(setpoint.move, setpoint.position_m, target, plan.axes[axis], station.clock_s)
     feeder.correcting = 1
     return True
 

@@ -187,7 +187,11 @@ def take_command(state, command, plans):
     state.machine.last_command_result = result
     if command.code != CommandCode.ACKNOWLEDGE_RECORDS:
         emit(
-            state, EventKind.COMMAND, command.code, command.station, command.source,
+            state,
+            EventKind.COMMAND,
+            command.code,
+            command.station,
+            command.source,
             float(state.machine.last_command_result),
         )
 

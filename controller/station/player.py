@@ -52,6 +52,7 @@ def enter_section(station, plan, section_id, position_s):
             start = evaluate_cam(plan.segments, cam, 0.0)[0]
             station.axes[axis].base_m = station.axes[axis].position_m - start
     place_master(station.master, position_s, station.master.speed)
+    place_master(station.ahead, position_s, station.master.speed)
 
 
 @kernel
@@ -99,6 +100,23 @@ def _pass_gates(state, station_index, plan, section):
 
 
 @kernel
+def step_ahead(station, section, target_speed, period_s):
+    """Run the arriving arm on to its waiting point, also while the master stands at a gate.
+
+    It starts with the master, goes at the same speed and never falls behind: where the master was
+    not held both are equal.
+    """
+    ahead, master = station.ahead, station.master
+    ahead.acceleration_max = master.acceleration_max
+    ahead.jerk_max = master.jerk_max
+    if station.frozen and master.position < section.release_s:
+        # not gripped yet: the arm waits with the master
+        place_master(ahead, master.position, master.speed)
+    elif ahead.position < max(section.ahead_s[0], section.ahead_s[1]):
+        step_master_towards(ahead, target_speed, inf, period_s)
+
+
+@kernel
 def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     """Advance the master in a section; PASSED_END once it stands at or beyond the section's end.
 
@@ -107,6 +125,7 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     station = state.stations[station_index]
     section = plan.sections[station.status.section]
     master = station.master
+    step_ahead(station, section, target_speed, period_s)
     if station.frozen:
         _pass_gates(state, station_index, plan, section)
         if station.frozen:
@@ -126,17 +145,30 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
 
 
 @kernel
+def _cam_clock(station, section, axis):
+    """Path time of a cam's axis, its speed and the speed's change: the master's, but for the arm that
+    went ahead of a master standing at a gate; it waits where it rests.
+    """
+    master, ahead = station.master, station.ahead
+    for which in range(2):
+        rest_s = section.ahead_s[which]
+        early = master.position < ahead.position and master.position < rest_s
+        if axis == section.ahead_axes[which] and early:
+            return min(ahead.position, rest_s), ahead.speed, ahead.acceleration
+    return master.position, master.speed, master.acceleration
+
+
+@kernel
 def section_setpoints(station, plan):
-    """Set every cam's axis from the master: position and its derivatives over real time."""
+    """Set every cam's axis from its clock: position and its derivatives over real time."""
     section = plan.sections[station.status.section]
-    master = station.master
-    speed, change = master.speed, master.acceleration
     for axis in range(AXIS_COUNT):
         cam = section.cams[axis]
         if cam.segment_count == 0:
             continue
+        clock_s, speed, change = _cam_clock(station, section, axis)
         setpoint = station.axes[axis]
-        position, d1, d2, _ = evaluate_cam(plan.segments, cam, master.position)
+        position, d1, d2, _ = evaluate_cam(plan.segments, cam, clock_s)
         base, scale = 0.0, 1.0
         if plan.axes[axis].relative:
             base, scale = setpoint.base_m, setpoint.cam_scale

@@ -182,7 +182,10 @@ def _judge(record, plan, station):
         reasons |= _UNMEASURED
     if record.layer_count != plan.sheets and not plan.dry:
         reasons |= _MISSING
-    if record.tension_min_n < plan.web.tension_min_n or record.tension_max_n > plan.web.tension_max_n:
+    if (
+        record.tension_min_n < plan.web.tension_min_n
+        or record.tension_max_n > plan.web.tension_max_n
+    ):
         reasons |= _TENSION
     if record.hipot_resistance_ohm < plan.quality.hipot_min_ohm:
         reasons |= _HIPOT

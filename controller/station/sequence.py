@@ -141,9 +141,7 @@ def _run_step(state, station_index, inputs, outputs, plan, first):
     remaining = plan.routines[station.status.routine].step_count - station.status.step
     if not station.step_started:
         place_master(station.master, 0.0, station.master.speed)
-        station.step_started = start_moves(
-            station, plan, first + station.status.step, remaining
-        )
+        station.step_started = start_moves(station, plan, first + station.status.step, remaining)
         return 0
     return station.step_started if moves_done(station) else 0
 
@@ -252,9 +250,7 @@ def _start_cell(state, station_index, plans):
     if station.next_plan_slot >= 0:
         station.status.plan_slot = station.next_plan_slot
         station.next_plan_slot = -1
-        emit(
-            state, EventKind.PLAN_ACTIVATED, station.status.plan_slot, station_index, -1, 0.0
-        )
+        emit(state, EventKind.PLAN_ACTIVATED, station.status.plan_slot, station_index, -1, 0.0)
     plan = plans[station.status.plan_slot]
     for index in range(plan.identity.size):
         station.status.plan_identity[index] = plan.identity[index]

@@ -21,7 +21,9 @@ UNWIND_FILTER_1_S = 3.0
 
 @kernel
 def _ahead(setpoint, dt):
-    return setpoint.position_m + dt * (setpoint.velocity_m_s + 0.5 * dt * setpoint.acceleration_m_s2)
+    return setpoint.position_m + dt * (
+        setpoint.velocity_m_s + 0.5 * dt * setpoint.acceleration_m_s2
+    )
 
 
 @kernel
