@@ -1,32 +1,25 @@
 """The gateway process: the OPC UA server, the logs and the records' way to durable storage.
 
 `python -m controller.gateway.process --memory-fd N --config F [--state-dir D]`, started by the
-supervisor and restarted by it. It keeps nothing the core does not: what it shows it reads again.
+supervisor and restarted by it.
 """
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
-import time
-from importlib.metadata import version
 from pathlib import Path
 
-import structlog
-
 from controller.child import follow_parent
-from controller.gateway.log import EventLog, set_up_logging
-from controller.gateway.opcua.model.build import build_model
-from controller.gateway.opcua.server import GatewayServer
-from controller.gateway.snapshot import take_snapshot
+from controller.gateway.gateway import Gateway
+from controller.gateway.log import set_up_logging
 from controller.settings.loader import load_machine
-from controller.settings.machine import MachineSettings
 from controller.shared.layout import ProcessId
 from controller.shared.view import SharedView
 
 STATE_DIRECTORY = Path(".foldline")
-log = structlog.get_logger("gateway")
 
 
 def main() -> int:
@@ -41,42 +34,31 @@ def main() -> int:
     set_up_logging()
     settings = load_machine(arguments.config)
     view = SharedView.attach(arguments.memory_fd, ProcessId.GATEWAY)
-    asyncio.run(serve(view, settings, arguments.state_dir))
+    gateway = Gateway(view, settings, arguments.state_dir, arguments.config, arguments.memory_fd)
+    asyncio.run(serve(gateway))
     return 0
 
 
-async def serve(view: SharedView, settings: MachineSettings, state: Path) -> None:
+async def serve(gateway: Gateway) -> None:
     """Run the gateway until SIGTERM."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = GatewayServer(settings.opcua, settings.name, state, version("foldline"))
-    _tell_first_password(server)
-    await server.init()
-    model = build_model(server, settings, view, state)
-    model.update(take_snapshot(view))
-    await server.start()
-    events = EventLog()
-    seen = 0
-    while not stop.is_set():
-        view.beat(time.monotonic_ns())
-        newest, drained = view.drain_events(seen)
-        if newest - seen > len(drained) and seen:
-            events.lost(newest - seen - len(drained))
-        seen = newest
-        events.write(drained)
-        model.update(take_snapshot(view))
-        try:
-            await asyncio.wait_for(stop.wait(), settings.opcua.publishing_period_s)
-        except TimeoutError:
-            continue
-    await server.stop()
+    _tell_first_password(gateway.server.first_password)
+    running = asyncio.ensure_future(_start_and_run(gateway))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    await gateway.stop()
 
 
-def _tell_first_password(server: GatewayServer) -> None:
-    if server.first_password is not None:
+async def _start_and_run(gateway: Gateway) -> None:
+    await gateway.start()
+    await gateway.run()
+
+
+def _tell_first_password(password: str | None) -> None:
+    if password is not None:
         # The only time it is ever written: to whoever stands at the console of the first start.
         sys.stderr.write(
-            f"first start: log in over OPC UA as 'admin' with password {server.first_password} "
+            f"first start: log in over OPC UA as 'admin' with password {password} "
             "(valid for 24 hours; `foldline users password admin` sets your own)\n"
         )
         sys.stderr.flush()

@@ -6,6 +6,7 @@ from typing import Any
 
 from asyncua import ua
 from asyncua.server.address_space import AttributeValue
+from asyncua.ua.uaprotocol_auto import DataChangeFilter  # the class asyncua decodes to
 
 from controller.gateway.opcua import limits
 from controller.gateway.opcua.events import Event, EventFilter
@@ -16,10 +17,13 @@ Mode = ua.MonitoringMode
 
 
 def revise_sampling_ms(asked_ms: float, publishing_ms: float) -> float:
-    """Return the sampling interval we keep; negative asks for the publishing interval."""
+    """Return the sampling interval we keep.
+
+    Negative asks for the publishing interval; 0 is every change, which the gateway has coalesced.
+    """
     if asked_ms < 0 or asked_ms != asked_ms:
         return publishing_ms
-    return min(max(asked_ms, limits.SAMPLING_INTERVAL_MS_MIN), limits.PUBLISHING_INTERVAL_MS_MAX)
+    return min(asked_ms, limits.PUBLISHING_INTERVAL_MS_MAX)
 
 
 class DataItem:
@@ -162,7 +166,7 @@ def _data_filter(sent: Any, item: DataItem) -> tuple[Any, float]:
     """Return trigger and absolute deadband of a filter."""
     if sent is None or (isinstance(sent, ua.ExtensionObject) and sent.TypeId.is_null()):
         return Trigger.StatusValue, 0.0
-    if not isinstance(sent, ua.DataChangeFilter):
+    if not isinstance(sent, DataChangeFilter):
         raise ua.UaStatusCodeError(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
     if sent.DeadbandType == ua.DeadbandType.None_:
         return sent.Trigger, 0.0
