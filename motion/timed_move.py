@@ -24,7 +24,7 @@ DURATION_NOT_POSSIBLE = int(Result.DURATION_NOT_POSSIBLE)
 DURATION_INVALID = int(Result.DURATION_INVALID)
 PHASES = 7
 ROUNDS_MAX = 100
-JOINT = 1e-14
+JOINT = 1e-15
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
