@@ -67,6 +67,9 @@ def _fill_plant(row: Any, plant: Section) -> None:
     for axis, kind in enumerate(AXIS_KIND):
         settings = plant["axes"][AxisKind(kind).name.lower()]
         _fill_axis(row["axes"][axis], settings, kind in ROTARY_KINDS)
+        fingers = kind in (AxisKind.FINGER_IN, AxisKind.FINGER_DOWN)
+        if fingers and plant["fingers"]["pneumatic_stroke_s"] > 0.0:
+            row["axes"][axis]["following_error_m"] = 1.0  # a valve follows nothing
     _fill_sheets(row, plant)
     _fill_web(row, plant["web"])
     _fill_cameras(row, plant)

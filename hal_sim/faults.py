@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from drivers.cia402 import ErrorCode
 from drivers.image import STATIONS_MAX
 from hal_sim.layout import CONTEXT_DTYPE, FAULTS_MAX, WebEnd
+from hal_sim.noise import Stream, draw_uniform, seed_streams
 from hal_sim.plant.drives import raise_drive_fault
 
 _BROKEN = int(WebEnd.BROKEN)
@@ -86,6 +87,38 @@ class Fault:
     index: int = 0
     duration_s: float = 0.0
     magnitude: float = 0.0
+
+
+# What a machine should get over without losing its cell, with the magnitude it comes with.
+RECOVERABLE: dict[FaultKind, float] = {
+    FaultKind.PICK_MISS: 1.0,
+    FaultKind.DOUBLE_SHEET: 0.0,
+    FaultKind.RELEASE_SLOW: 1.5,
+    FaultKind.CAMERA_LATE: 0.1,
+    FaultKind.CAMERA_OUTLIER: 0.003,
+}
+
+
+def seeded_faults(seed: int, sheets: int, every: int, station: int = 0) -> list[Fault]:
+    """Recoverable faults in a seeded order, on average one in `every` sheets up to `sheets`.
+
+    ValueError where that is more than the schedule holds.
+    """
+    streams, faults = seed_streams(seed, STATIONS_MAX + station), []
+    kinds = list(RECOVERABLE)
+    for sheet in range(1, sheets + 1):
+        if draw_uniform(streams, int(Stream.PLANT)) * every >= 1.0:
+            continue
+        kind = kinds[int(draw_uniform(streams, int(Stream.PLANT)) * len(kinds))]
+        index = int(draw_uniform(streams, int(Stream.PLANT)) * min(_INDICES[kind], 2))
+        if kind == FaultKind.RELEASE_SLOW:
+            index *= 2  # the placing gripper of either arm
+        faults.append(
+            Fault(kind, at_sheet=sheet, station=station, index=index, magnitude=RECOVERABLE[kind])
+        )
+    if len(faults) > FAULTS_MAX:
+        raise ValueError(f"{len(faults)} faults: at most {FAULTS_MAX}; raise every = {every}")
+    return faults
 
 
 def schedule_faults(context: NDArray[np.uint8], faults: Sequence[Fault]) -> None:

@@ -9,23 +9,27 @@ from hal_sim.noise import Stream, draw_normal
 
 _FINGER = int(Stream.FINGER)
 _FIRST = 2
+_MOVING_M = 1e-6  # a period
 _POSITION = int(Control.POSITION)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def move_pneumatic(plant: Any, station: Any, axis: int, step: float) -> None:
-    """One step towards the end the valve is switched to; each switching draws the stroke's time."""
+    """One step towards the end that the valve is switched to: the way the target last moved.
+
+    Each switching draws the stroke's time.
+    """
     row = station.axes[axis]
     stroke = plant.finger_in_m if (axis - _FIRST) % 2 == 0 else plant.finger_down_m
-    mark = plant.axes[axis].home_position_m
-    offset = row.encoder_offset_m if not row.homed else 0.0
-    far = row.reference_m - offset - mark > 0.5 * stroke
-    wanted = 1 if row.control == _POSITION and far else 0
+    rise = row.reference_m - row.cubic[0] if row.control == _POSITION else 0.0
+    wanted = row.valve
+    if abs(rise) > _MOVING_M:
+        wanted = 1 if rise > 0.0 else 0
     if wanted != row.valve or row.stroke_m_s == 0.0:
         row.valve = wanted
         time = plant.pneumatic_s + plant.pneumatic_sigma_s * draw_normal(station.streams, _FINGER)
         row.stroke_m_s = stroke / max(time, 0.2 * plant.pneumatic_s)
-    goal = mark + wanted * stroke
+    goal = plant.axes[axis].home_position_m + wanted * stroke
     reach = row.stroke_m_s * step
     moved = min(max(goal - row.position_m, -reach), reach)
     row.acceleration_m_s2 = 0.0

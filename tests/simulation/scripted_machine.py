@@ -46,6 +46,7 @@ class ScriptedStation:
         self.inputs = self.image["inputs"]["stations"][0]
         self.outputs = self.image["outputs"]["stations"][0]
         self.outputs["axes"]["mode"] = Mode.CYCLIC_SYNC_POSITION
+        self.settle_cycles = 200
         self.feeding = False
         self.demand = self.feed_start = 0.0
         self.rate = self.trim = 0.0
@@ -229,7 +230,7 @@ class ScriptedStation:
         height = -0.00025 * int(self.station["stack_count"])
         self.move({AxisId.TABLE_X: end, AxisId.TABLE_Z: height}, 0.4)
         self.move({arm + 2 * polarity: 0.0, arm + 2 * other: BACK_M}, 0.3)
-        self.cycle(200)
+        self.cycle(self.settle_cycles)
         self.move({arm + 2 * polarity + 1: 0.0, arm + 2 * other + 1: 0.0}, 0.3)
         self.fingers(1 - old, True, False)
         self.fingers(1 - old, True, True)
