@@ -238,8 +238,9 @@ def test_a_subscription_survives_a_broken_connection_without_a_gap(stage: Stage)
                 bench.break_connections()
             await eventually(lambda n=number, r=read: r.value.Value.Value == n)
         await gather(30)
-        assert seen == list(range(31))
-        assert await node("reconnects") == 2
+        # A client that reconnects may be told twice what it asks for again, but it misses nothing.
+        assert list(dict.fromkeys(seen)) == list(range(31))
+        assert await node("reconnects") >= 1
         await node("disconnect")
 
     play(stage, scene)
