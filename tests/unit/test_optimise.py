@@ -90,6 +90,15 @@ def test_a_tight_rms_force_costs_time_and_is_kept() -> None:
     assert move.duration_s > 0.155
 
 
+@pytest.mark.parametrize("velocity", [1.0, 2.0, 2.5])
+def test_a_velocity_limit_that_binds_is_kept_between_the_knots_too(velocity: float) -> None:
+    slow = replace(FREE, limits=replace(LIMITS, velocity=velocity), mode=ModeBand(60.0, 0.03))
+    move = optimise_move(slow, segments=30)
+    states = move.cam.sample(np.linspace(0.0, move.cam.length, 100001))
+    assert 0.98 * velocity < np.abs(states[:, 1]).max() <= velocity * (1.0 + 1e-9)
+    assert move.check.keeps(slow)
+
+
 def test_without_a_mode_it_is_the_time_optimal_move() -> None:
     bare = replace(FREE, mode=None)
     move = optimise_move(bare)
