@@ -10,7 +10,7 @@ from motion.move import plan_move
 Array = np.ndarray[Any, Any]
 EXTENDED = np.longdouble
 ROUNDING = 1e-12
-CLOCK = 1e-15
+CLOCK = 3e-15
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
