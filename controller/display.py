@@ -81,4 +81,6 @@ def _groups(values: dict[str, Any], part: str = "") -> Iterator[tuple[str, dict[
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "; ".join(map(_text, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -150,11 +150,12 @@ def test_every_module_says_what_it_is() -> None:
 
 
 def _texts() -> Iterator[Path]:
-    for pattern in TEXTS:
-        for path in ROOT.rglob(pattern):
-            hidden = any(part.startswith(".") for part in path.relative_to(ROOT).parts)
-            if not hidden and "node_modules" not in path.parts and path.is_file():
-                yield path
+    for top in ROOT.iterdir():
+        if top.is_file() and any(top.match(pattern) for pattern in TEXTS):
+            yield top
+        elif top.is_dir() and not top.name.startswith("."):
+            paths = (path for pattern in TEXTS for path in top.rglob(pattern))
+            yield from (path for path in paths if "node_modules" not in path.parts)
 
 
 def test_sources_name_no_registry_and_no_folder_of_one_machine() -> None:
