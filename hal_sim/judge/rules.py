@@ -73,7 +73,9 @@ def _check_placement(plant: Any, station: Any, arm: int, away: float) -> None:
         layers = station.stack_count * plant.layer_thickness_m
         height = abs(station.axes[_Z].position_m + layers)
     moved = away > limits.residual_m or speed > limits.residual_m_s
-    observe(station, _R2, arm, moved or height > limits.height_m, away)
+    # a swinging load breaks the rule once a placement, not once a swing
+    broken = moved or height > limits.height_m or station.judge.active[_R2, arm] == 1
+    observe(station, _R2, arm, broken, away)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
