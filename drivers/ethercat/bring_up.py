@@ -18,11 +18,17 @@ import pysoem
 from drivers.devices.description import DeviceDescription, Identity, Pdo
 from drivers.ethercat.link import LINK_DTYPE, Placement, make_link, place, reference_clock
 from drivers.ethercat.packet_socket import filter_by_index, open_packet_socket
-from drivers.ethercat.protocol import FMMU_BYTES, AlState, Register, al_status_text
+from drivers.ethercat.protocol import (
+    FMMU_BYTES,
+    AlState,
+    Register,
+    SdoAbort,
+    al_status_text,
+)
 from drivers.ethercat.topology import SlaveSetup, Topology, TopologyError
 
 _TRIES = 5
-_ATTEMPTS = 3
+_ATTEMPTS = 6
 _STATE_TIMEOUT_US = 2_000_000
 _ERROR = 0x10
 
@@ -42,6 +48,7 @@ class Bus:
         self.link["descriptor"] = self._socket.fileno()
         self.master: Any = pysoem.Master()
         self._startup_errors: list[str] = []
+        self._refused = False
         self._lost: set[int] = set()
 
     def __enter__(self) -> Self:
@@ -159,7 +166,9 @@ class Bus:
                 return
             except pysoem.SdoError as error:
                 reason = f"abort {error.abort_code:#010x} {error.desc}"
-                break
+                if error.abort_code != SdoAbort.STATE:
+                    self._refused = True
+                    break
             except (pysoem.MailboxError, pysoem.PacketError, pysoem.WkcError):
                 continue
         self._startup_errors.append(
@@ -188,14 +197,14 @@ class Bus:
                 error = None
             except (pysoem.ConfigMapError, pysoem.PacketError) as problem:
                 error = problem
-            if any("abort" in text for text in self._startup_errors):
+            if self._refused:
                 break
             if self._startup_errors:
                 continue
             if error is None and self.master.expected_wkc == self._expected_counter():
                 return
         if self._startup_errors:
-            kind = TopologyError if "abort" in self._startup_errors[0] else _Doubtful
+            kind = TopologyError if self._refused else _Doubtful
             raise kind(f"{self.topology.interface}: {self._startup_errors[0]}")
         if error is not None:
             raise _Doubtful(f"{self.topology.interface}: process data not mapped: {error}")

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or find_tier() is not Tier.ROOT, reason="needs a network namespace as root"
 )
 
-SEED = 6
+SEED = 4
 MASTER, SLAVES = "fold0", "fold1"
 PATIENT: dict[str, Any] = {"interface": MASTER, "reply_timeout_ns": 900_000, "misses_stop": 90}
 
