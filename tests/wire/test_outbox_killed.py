@@ -1,0 +1,91 @@
+"""The record writer is killed again and again while cells finish: none is lost, none twice."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from controller.gateway.records.outbox import Outbox
+from controller.gateway.records.writer import RecordWriter, run
+from controller.shared.layout import ProcessId
+from controller.shared.records import RECORDS_MAX
+from controller.shared.view import SharedView, map_memory
+from tests.wire.scripted_core import ScriptedCore
+
+
+def start_writer(core: ScriptedCore, database: Path) -> tuple[int, int]:
+    """Fork a writer as the gateway starts one; return its process id and the pipe it tells."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(write_end)
+        os.set_blocking(read_end, False)
+        return child, read_end
+    try:
+        os.close(read_end)
+        view = SharedView(map_memory(core.fd), ProcessId.GATEWAY)
+        writer = RecordWriter(view, Outbox(database), "software")
+        run(writer, lambda counter: os.write(write_end, b"%d\n" % counter) and None, lambda: False)
+    finally:
+        os._exit(1)
+
+
+def drain(pipe: int) -> list[int]:
+    """Return the counters a writer has told."""
+    try:
+        data = os.read(pipe, 1 << 16)
+    except BlockingIOError:
+        return []
+    return [int(line) for line in data.split(b"\n")[:-1] if line]
+
+
+def campaign(folder: Path, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    core = ScriptedCore()
+    database = folder / "records.sqlite"
+    Outbox(database).close()
+    child, pipe = start_writer(core, database)
+    produced = acknowledged = 0
+    deaths = 0
+    told_since_start = False
+    while deaths < kills:
+        while produced - acknowledged < RECORDS_MAX and chance.random() < 0.8:
+            produced = core.finish_cell(layers=1)
+        for counter in drain(pipe):
+            acknowledged = max(acknowledged, counter)
+            told_since_start = True
+        # Killed at any instant of its life, but not before it lived.
+        if told_since_start and chance.random() < 0.5:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            # What it told before its death is durable, and the core may have heard it.
+            acknowledged = max([acknowledged, *drain(pipe)])
+            os.close(pipe)
+            deaths += 1
+            assert Outbox(database).newest_counter(core.view().run.hex) >= acknowledged
+            child, pipe = start_writer(core, database)
+            told_since_start = False
+    end = time.monotonic() + 30.0
+    while acknowledged < produced and time.monotonic() < end:
+        acknowledged = max([acknowledged, *drain(pipe)])
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(pipe)
+    stored = [each.counter for each in Outbox(database).after(0, produced + 10)]
+    assert stored == list(range(1, produced + 1))
+    assert produced > kills
+    os.close(core.fd)
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_no_cell_is_lost_or_stored_twice(tmp_path: Path, seed: int) -> None:
+    campaign(tmp_path, 200, seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [2, 3])
+def test_no_cell_is_lost_or_stored_twice_in_a_long_campaign(tmp_path: Path, seed: int) -> None:
+    campaign(tmp_path, 1000, seed)
