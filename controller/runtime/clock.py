@@ -35,7 +35,7 @@ def _timespec(typing_context: Any) -> Any:
     return types.uint64(), generate
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def monotonic_ns():
     """Return CLOCK_MONOTONIC in nanoseconds."""
     now = _timespec()
@@ -44,7 +44,7 @@ def monotonic_ns():
     return seconds * _NANOSECONDS + np.int64(load_word(now + _SECOND_FIELD))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def sleep_until(deadline_ns):
     """Sleep until CLOCK_MONOTONIC reaches the deadline; return 0 or the error number."""
     deadline = _timespec()
@@ -56,14 +56,14 @@ def sleep_until(deadline_ns):
     return code
 
 
-@njit(WAIT_SIGNATURE, cache=True, nogil=True, error_model="numpy")
+@njit(WAIT_SIGNATURE, cache=True, nogil=True, error_model="numpy", _nrt=False)
 def wait_real(deadline_ns):
     """Sleep until the deadline and return the time then; the wait of the real-time host."""
     sleep_until(deadline_ns)
     return monotonic_ns()
 
 
-@njit(WAIT_SIGNATURE, cache=True, nogil=True, error_model="numpy")
+@njit(WAIT_SIGNATURE, cache=True, nogil=True, error_model="numpy", _nrt=False)
 def wait_virtual(deadline_ns):
     """Return the deadline: in virtual time nothing sleeps and nothing is late."""
     return deadline_ns

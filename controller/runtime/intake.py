@@ -53,7 +53,7 @@ _UNKNOWN = np.uint64(_Result.UNKNOWN)
 _STACK_CAMERA, _TENSION = int(ReadingChannel.STACK_CAMERA), int(ReadingChannel.TENSION)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def merge_readings(inputs, memory, loop):
     """Bring the newest whole readings of the io process into the inputs."""
     for i in range(loop.station_count):
@@ -64,7 +64,7 @@ def merge_readings(inputs, memory, loop):
                 _merge_reading(inputs.stations[i], copy.committed, channel)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _take_reading(copy, pair):
     newest = load_acquire(pair)
     if newest == copy.sequence:
@@ -75,7 +75,7 @@ def _take_reading(copy, pair):
         copy.sequence = newest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _merge_reading(inputs, reading, channel):
     if channel < _STACK_CAMERA:
         copy_record(reading, inputs.sheet_cameras[channel], _READING_WORDS)
@@ -86,7 +86,7 @@ def _merge_reading(inputs, reading, channel):
         inputs.tension_stamp_ns = reading.captured_ns
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def take_command(memory, loop):
     """Fill `loop.command`: the loop's own first, then one lane after the other, at most one."""
     command = loop.command
@@ -105,7 +105,7 @@ def take_command(memory, loop):
                 return
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _own_command(loop, code, source):
     loop.command_number += _ONE
     command = loop.command
@@ -119,7 +119,7 @@ def _own_command(loop, code, source):
     command.check = _ZERO
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _take_from_lane(memory_lane, loop, lane):
     """Take the lane's next command if it is the next in order and whole."""
     number = loop.taken[lane] + _ONE
@@ -146,7 +146,7 @@ def _take_from_lane(memory_lane, loop, lane):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def answer_command(state, memory, loop):
     """Leave the scan's answer to this cycle's command in the lane it came from."""
     sequence = loop.command.sequence
@@ -161,7 +161,7 @@ def answer_command(state, memory, loop):
     store_release(answer, (number << _ANSWER_BITS) | result)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def load_plan_piece(state, plans, memory, loop):
     """Go on copying a new plan into its idle slot, 8 kB a cycle; commit it only when certified."""
     copy = loop.plan_copy
@@ -182,7 +182,7 @@ def load_plan_piece(state, plans, memory, loop):
         store_release(loaded, copy.sequence)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _find_plan(state, memory, loop, copy):
     """Look at one slot a cycle; a plan in use is never touched."""
     copy.slot = (copy.slot + 1) % (PLAN_SLOTS * loop.station_count)
@@ -200,7 +200,7 @@ def _find_plan(state, memory, loop, copy):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _log_plan(loop, slot, whole):
     entry = loop.plan_log[loop.plan_log_count % PLAN_LOG_SIZE]
     entry.cycle = loop.cycle
@@ -209,7 +209,7 @@ def _log_plan(loop, slot, whole):
     loop.plan_log_count += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _copy_plan_words(shared, target, copy):
     first = copy.word
     last = min(first + PLAN_WORDS_A_CYCLE, _PLAN_WORDS)
@@ -225,7 +225,7 @@ def _copy_plan_words(shared, target, copy):
     copy.word = last
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def load_plans(memory, plans, loop):
     """Copy every whole plan out of the shared memory at once, before the loop starts."""
     for k in range(PLAN_SLOTS * loop.station_count):

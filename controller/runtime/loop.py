@@ -1,7 +1,9 @@
 """The loop: wait, exchange, scan, publish, in one compiled call that Python is not part of.
 
 Wait, exchange and scan come in as first-class functions of fixed signatures, so that one cached loop
-serves real time, virtual time and replay, hardware and simulator alike.
+serves real time, virtual time and replay, hardware and simulator alike. Everything here is compiled
+without numba's run time (`_nrt=False`): arrays are not reference-counted, and code that would allocate
+does not compile.
 """
 
 from enum import IntEnum
@@ -10,6 +12,7 @@ from typing import Any
 from numba import from_dtype, njit, types
 
 from controller.runtime import trace
+from controller.runtime.call import call
 from controller.runtime.clock import WAIT_SIGNATURE, monotonic_ns
 from controller.runtime.intake import answer_command, load_plan_piece, merge_readings, take_command
 from controller.runtime.loop_state import LOOP_DTYPE
@@ -63,7 +66,7 @@ _FAILED = int(ExchangeCode.FAILED)
 _OVERRUN, _STOPPED = int(EventKind.OVERRUN), int(EventKind.CORE_STOPPED)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def begin_cycle(inputs, memory, loop, woken_ns):
     """Tell the time by the deadline, never by the clock; skip the periods that were missed."""
     lateness_ns = max(woken_ns - loop.deadline_ns, 0)
@@ -77,7 +80,7 @@ def begin_cycle(inputs, memory, loop, woken_ns):
     inputs.cycle = loop.cycle
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def end(state, memory, loop, code):
     """Publish the last words of a loop that does not go on; return `code`."""
     emit(memory, loop, _STOPPED, code, 0.0)
@@ -85,7 +88,7 @@ def end(state, memory, loop, code):
     return code
 
 
-@njit(RUN_SIGNATURE, cache=True, nogil=True, error_model="numpy")
+@njit(RUN_SIGNATURE, cache=True, nogil=True, error_model="numpy", _nrt=False)
 def run(wait, exchange, scan, image, context, state, plans, memory, loop, max_cycles):
     """Run at most `max_cycles` cycles and return the LoopCode that ended it.
 
@@ -93,15 +96,15 @@ def run(wait, exchange, scan, image, context, state, plans, memory, loop, max_cy
     context: the backend's own bytes; plans: PLAN_DTYPE array, two slots a station.
     """
     for _ in range(max_cycles):
-        begin_cycle(image.inputs, memory, loop, wait(loop.deadline_ns))
+        begin_cycle(image.inputs, memory, loop, call(wait, loop.deadline_ns))
         start_ns = monotonic_ns()
-        code = exchange(image, context)
+        code = call(exchange, image, context)
         merge_readings(image.inputs, memory, loop)
         take_command(memory, loop)
         load_plan_piece(state, plans, memory, loop)
         trace.record_inputs(image.inputs, loop)
         taken_ns = monotonic_ns()
-        scan(image.inputs, loop.command, state, image.outputs, plans)
+        call(scan, image.inputs, loop.command, state, image.outputs, plans)
         scanned_ns = monotonic_ns()
         trace.record_outputs(image.outputs, loop)
         trace.fold_image(image, loop)

@@ -31,7 +31,7 @@ assert HEADER_DTYPE.fields is not None
 _HEARTBEAT = np.uint64(HEADER_DTYPE.fields["heartbeats_ns"][1] + 8 * ProcessId.CORE)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def publish(image, state, memory, loop, now_ns):
     """Publish what this cycle has to tell and its share of the snapshot."""
     store_release(address_of(memory.header) + _HEARTBEAT, np.uint64(now_ns))
@@ -44,7 +44,7 @@ def publish(image, state, memory, loop, now_ns):
     _publish_share(state, memory, loop)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def emit(memory, loop, kind, code, value):
     """Put an event of the loop's own into the ring."""
     event = loop.event
@@ -58,7 +58,7 @@ def emit(memory, loop, kind, code, value):
     _publish_event(memory, loop, event)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _publish_event(memory, loop, event):
     loop.event_sequence += _ONE
     ring = address_of(memory.events)
@@ -66,14 +66,14 @@ def _publish_event(memory, loop, event):
     write_ring(ring, source, _EVENT_WORDS, _EVENT_SLOT, _EVENT_SLOTS, loop.event_sequence)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _publish_record(memory, record):
     ring = address_of(memory.records)
     source = address_of(record)
     write_ring(ring, source, _RECORD_WORDS, _RECORD_SLOT, _RECORD_SLOTS, record.counter)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _publish_requests(station, loop, index, outputs):
     """Tell the io process at once what changed; a trigger should not wait for the snapshot."""
     request = loop.requests[index]
@@ -96,7 +96,7 @@ def _publish_requests(station, loop, index, outputs):
     write_next(pair, address_of(request), _REQUEST_WORDS, _REQUEST_SLOT, sequence)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _publish_share(state, memory, loop):
     """Publish the snapshot's items that fall to this cycle, spread evenly over its period."""
     items = _MACHINE_ITEMS + loop.station_count
@@ -109,7 +109,7 @@ def _publish_share(state, memory, loop):
         _publish_item(state, memory, loop, item)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def publish_all(state, memory, loop):
     """Publish a whole snapshot at once: the loop's last words."""
     loop.snapshot_sequence += _ONE
@@ -117,7 +117,7 @@ def publish_all(state, memory, loop):
         _publish_item(state, memory, loop, item)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _publish_item(state, memory, loop, item):
     sequence = loop.snapshot_sequence
     if item == 0:

@@ -40,12 +40,12 @@ _REPLAY_SIGNATURE: Any = types.int64(
 )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _store(address, index, word):
     store_word(address + np.uint64(index) * WORD, word)
 
 
-@njit(_REPLAY_SIGNATURE, cache=True, nogil=True, error_model="numpy")
+@njit(_REPLAY_SIGNATURE, cache=True, nogil=True, error_model="numpy", _nrt=False)
 def replay_rows(scan, image, command, state, plans, rows, input_words, output_words):
     """Scan recorded cycles anew and return the first row whose outputs differ, -1 for none."""
     for row in range(rows.shape[0]):

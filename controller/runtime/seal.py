@@ -23,7 +23,7 @@ _XOR = np.uint64(16)
 _NEWEST_BYTES = np.uint64(8)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def write_sealed(slot, source, words, sequence):
     """Copy `words` 64-bit words from the address `source` into the slot at `slot`, and seal it."""
     store_release(slot, _ZERO)
@@ -43,7 +43,7 @@ def write_sealed(slot, source, words, sequence):
     store_release(slot, sequence)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def try_read_sealed(slot, target, words):
     """Copy a slot's payload to the address `target`; return its sequence, 0 when it is torn."""
     sequence = load_acquire(slot)
@@ -62,13 +62,13 @@ def try_read_sealed(slot, target, words):
     return sequence
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def write_next(pair, source, words, slot_bytes, sequence):
     """Write a payload as number `sequence` of the alternating pair at the address `pair`."""
     write_ring(pair, source, words, slot_bytes, np.uint64(2), sequence)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def write_ring(ring, source, words, slot_bytes, size, sequence):
     """Write a payload as number `sequence` of the ring of `size` slots at the address `ring`."""
     slot = ring + _NEWEST_BYTES + (sequence % size) * slot_bytes
@@ -76,7 +76,7 @@ def write_ring(ring, source, words, slot_bytes, size, sequence):
     store_release(ring, sequence)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def copy_words(source, target, words):
     """Copy `words` 64-bit words between two addresses."""
     for i in range(words):
@@ -84,7 +84,7 @@ def copy_words(source, target, words):
         store_word(target + offset, load_word(source + offset))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def copy_record(source, target, words):
     """Copy `words` 64-bit words between two records."""
     copy_words(address_of(source), address_of(target), words)

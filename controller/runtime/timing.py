@@ -10,7 +10,7 @@ _FIRST_OCTAVE = 6  # bins start at 64 ns
 _LATE_NS = 100_000
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def histogram_bin(duration_ns):
     """Return the bin of a duration: four a doubling from 64 ns, the ends open."""
     if duration_ns < 1 << _FIRST_OCTAVE:
@@ -22,7 +22,7 @@ def histogram_bin(duration_ns):
     return min((octave - _FIRST_OCTAVE) * 4 + quarter, HISTOGRAM_BINS - 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def count_lateness(statistics, lateness_ns, missed):
     """Count one wake-up and the periods it missed."""
     statistics.cycles += 1
@@ -32,7 +32,7 @@ def count_lateness(statistics, lateness_ns, missed):
     _count(statistics, _LATENESS, lateness_ns)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def count_phases(statistics, start_ns, taken_ns, scanned_ns, published_ns):
     """Count the phases of one cycle; the intake's time is the exchange's."""
     _count(statistics, _EXCHANGE, taken_ns - start_ns)
@@ -41,7 +41,7 @@ def count_phases(statistics, start_ns, taken_ns, scanned_ns, published_ns):
     _count(statistics, _CYCLE, published_ns - start_ns)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _count(statistics, phase, duration_ns):
     statistics.histogram[phase, histogram_bin(duration_ns)] += 1
     statistics.last_ns[phase] = duration_ns

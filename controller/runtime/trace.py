@@ -12,7 +12,7 @@ COMMAND_WORDS = COMMAND_DTYPE.itemsize // 8
 _SHIFT = np.uint64(29)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def record_inputs(inputs, loop):
     """Copy inputs and command, as the scan is about to see them, into this cycle's row."""
     if loop.trace_rows:
@@ -22,7 +22,7 @@ def record_inputs(inputs, loop):
         copy_words(address_of(loop.command), command, COMMAND_WORDS)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def record_outputs(outputs, loop):
     """Copy the outputs that the scan gave into this cycle's row."""
     if loop.trace_rows:
@@ -30,13 +30,13 @@ def record_outputs(outputs, loop):
         copy_words(address_of(outputs), target, loop.output_words)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _row(loop):
     row = loop.cycle % loop.trace_rows
     return loop.trace_address + np.uint64(row * loop.trace_row_words) * WORD
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def fold_image(image, loop):
     """Fold this cycle's inputs and outputs into the digest, if one is wanted."""
     if loop.digest_wanted:
@@ -44,7 +44,7 @@ def fold_image(image, loop):
         _fold(address_of(image.outputs), loop.output_words, loop.digest)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _fold(source, words, digest):
     """Multiply and shift word by word; four lanes, so that four multiplications overlap."""
     a, b, c, d = digest[0], digest[1], digest[2], digest[3]
