@@ -9,7 +9,7 @@ from drivers.cia402 import ErrorCode
 from drivers.image import AXIS_COUNT, AxisId, BusState
 from drivers.seam import EXCHANGE_SIGNATURE, ExchangeCode
 from hal_sim.faults import step_faults
-from hal_sim.judge.rules import judge_step
+from hal_sim.judge.rules import judge_power, judge_step
 from hal_sim.judge.truth import sample_tension
 from hal_sim.noise import Stream, draw_cheap
 from hal_sim.plant.cell import step_cell
@@ -58,6 +58,7 @@ def _begin_station(context: Any, station: Any, outputs: Any, time_ns: int) -> No
         row.step_a_mass_s_kg = context.step_s / row.mass_kg
         row.encoder_noise_m = drive.encoder_noise_m * draw_cheap(station.streams, _ENCODER)
         begin_drive_cycle(drive, row, outputs.axes[axis], station.torque_off == 1, booted, period)
+    judge_power(station)
     weigh_table(plant, station, station.axes[_X])
     for gripper in range(4):
         command_vacuum(plant, station, gripper, outputs.vacuum_on[gripper])

@@ -149,6 +149,7 @@ JUDGE_DTYPE = np.dtype(
         ("layer_count", np.int32),
         ("layers", LAYER_DTYPE, (LAYERS_MAX,)),
         ("splice", np.uint8),
+        ("spoilt", np.uint8),  # drives lost power over it: what is left is scrap
         ("doubles", np.int32),
         ("wraps", np.float64),
         ("overhang_min_m", np.float64, (4,)),

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from drivers.cia402 import PowerState
-from drivers.image import AxisId
+from drivers.image import AXIS_COUNT, AxisId
 from hal_sim.judge.layout import Rule
 from hal_sim.judge.truth import add_residual, count_violation, observe
 from hal_sim.layout import Place, WebEnd
@@ -17,7 +17,7 @@ from hal_sim.plant.web import swap_fold
 
 _ARM_X, _Z = int(AxisId.ANODE_ARM_X), int(AxisId.TABLE_Z)
 _FINGER = int(AxisId.FINGER_LEFT_FRONT_IN)
-_DANCER, _FEED = int(AxisId.DANCER), int(AxisId.FEED)
+_DANCER = int(AxisId.DANCER)
 _THREADED = int(WebEnd.THREADED)
 _AIR = int(Place.AIR)
 _ENABLED = int(PowerState.OPERATION_ENABLED)
@@ -99,7 +99,7 @@ def _check_arm(plant: Any, station: Any, arm: int) -> None:
     if touching and not state.done:
         _check_placement(plant, station, arm, away)
     if state.touching and not contact:
-        if state.with_sheet and state.done and not state.clamped:
+        if state.with_sheet and state.done and not state.clamped and not station.judge.spoilt:
             count_violation(station, _R6, 2 * arm, z.position_m)
         state.touching = 0
         station.judge.active[_R2, arm] = 0
@@ -144,7 +144,7 @@ def _unclamp(plant: Any, station: Any, edge: int) -> None:
     judge = station.judge
     judge.edges[edge].down = 0
     judge.edges[edge].folded = 0
-    if station.web.end != _THREADED or station.web.wrapped_rad > _WRAPPING_RAD:
+    if station.web.end != _THREADED or station.web.wrapped_rad > _WRAPPING_RAD or judge.spoilt:
         return
     side = 1.0 if edge == 1 else -1.0
     new = judge.edges[1 - edge]
@@ -187,7 +187,8 @@ def _check_edge(plant: Any, station: Any, edge: int) -> None:
 def _check_fold(plant: Any, station: Any) -> None:
     """Rule 5: outside the window the fold is held by its fingers."""
     web, judge = station.web, station.judge
-    if web.end != _THREADED or not web.clamped_by_fingers or web.wrapped_rad > _WRAPPING_RAD:
+    loose = web.end != _THREADED or not web.clamped_by_fingers or judge.spoilt
+    if loose or web.wrapped_rad > _WRAPPING_RAD:
         judge.active[_R5, 0] = 0
         return
     edge = 1 if web.side > 0.0 else 0
@@ -201,9 +202,7 @@ def _check_tension(plant: Any, station: Any) -> None:
     """Rule 10: while a cell is stacked the web is taut, the dancer free, the nip holds."""
     web, judge = station.web, station.judge
     working = judge.layer_count > 0 and web.end == _THREADED and web.wrapped_rad < _WRAPPING_RAD
-    driven = station.axes[_DANCER].power_state == _ENABLED
-    driven = driven and station.axes[_FEED].power_state == _ENABLED
-    if not working or not driven or station.emergency_stop or station.torque_off:
+    if not working or judge.spoilt or station.emergency_stop:
         for slot in range(4):
             judge.active[_R10, slot] = 0
         return
@@ -212,6 +211,21 @@ def _check_tension(plant: Any, station: Any) -> None:
     observe(station, _R10, 1, abs(dancer) >= plant.dancer_stop_m, dancer)
     observe(station, _R10, 2, web.slips == 1, web.tension_dancer_n)
     observe(station, _R10, 3, web.loop_blocked == 1, web.loop_m)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def judge_power(station: Any) -> None:
+    """Once a period: where a drive is without power, the cell in work is scrap.
+
+    From then on it may be let go; colliding and dropping stay forbidden.
+    """
+    judge = station.judge
+    if station.stack_count == 0 and not station.web.clamped_by_fingers:
+        judge.spoilt = 0
+        return
+    for axis in range(AXIS_COUNT):
+        if station.axes[axis].power_state != _ENABLED:
+            judge.spoilt = 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

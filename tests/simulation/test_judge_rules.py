@@ -160,3 +160,16 @@ def test_a_violation_counts_when_it_begins_not_in_every_step(machine: ScriptedSt
     machine.move({AxisId.TABLE_X: 0.1})
     machine.move({AxisId.TABLE_X: 0.098})
     assert machine.violations() == {int(Rule.ARM_BELOW_CLEARANCE): 2}
+
+
+def test_a_cell_whose_drives_lost_power_is_scrap_and_may_be_let_go(
+    machine: ScriptedStation,
+) -> None:
+    machine.move({ARM_Z: UP_M, ARM_Z + 2: UP_M})
+    machine.move({AxisId.TABLE_X: 0.0})
+    schedule_faults(machine.context, [Fault(FaultKind.DRIVE_FAULT, index=AxisId.FEED)])
+    machine.cycle(10)
+    machine.fingers(0, True, False)
+    assert broken(machine) == set()
+    machine.vacuum(0, False)
+    assert broken(machine) == {Rule.SHEET_DROPPED}
