@@ -131,6 +131,7 @@ class Attributes:
             result.OutputArguments = await rule.handler(call)
         except Refused as refused:
             result.StatusCode = ua.StatusCode(refused.status)
+            result.OutputArguments = refused.outputs
             self._audit(session, "call", name, result.StatusCode.name, reason=str(refused) or None)
         else:
             if rule.audited:

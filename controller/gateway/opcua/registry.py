@@ -19,11 +19,17 @@ COLLECTING = frozenset({Role.MES, Role.SUPERVISOR})
 
 
 class Refused(Exception):
-    """A method says no: a status code, and words for whoever reads the audit log."""
+    """A method says no: a status code, and words for whoever reads the audit log.
 
-    def __init__(self, status: int, reason: str = "") -> None:
+    `outputs` go with a status that is not bad.
+    """
+
+    def __init__(
+        self, status: int, reason: str = "", outputs: list[ua.Variant] | None = None
+    ) -> None:
         super().__init__(reason)
         self.status = status
+        self.outputs = outputs or []
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class Space:
             ua.NodeClass.Object, parent, text, name, reference, attributes, description
         )
         item.TypeDefinition = type_id
-        return self._add(item)
+        return self.add(item)
 
     def add_variable(
         self,
@@ -110,7 +110,7 @@ class Space:
             ua.NodeClass.Variable, parent, text, name, reference, attributes, description
         )
         item.TypeDefinition = type_id
-        return self._add(item)
+        return self.add(item)
 
     def add_property(
         self,
@@ -138,7 +138,7 @@ class Space:
         item = self._item(
             ua.NodeClass.Method, parent, text, name, reference, attributes, description
         )
-        method = self._add(item)
+        method = self.add(item)
         for property_name, arguments in (("InputArguments", inputs), ("OutputArguments", outputs)):
             if arguments:
                 value = ua.Variant(arguments, ua.VariantType.ExtensionObject, is_array=True)
@@ -183,7 +183,8 @@ class Space:
         item.NodeAttributes = attributes
         return item
 
-    def _add(self, item: ua.AddNodesItem) -> ua.NodeId:
+    def add(self, item: ua.AddNodesItem) -> ua.NodeId:
+        """Add a node as described and return its NodeId."""
         result = self._server.node_mgt_service.add_nodes([item])[0]
         try:
             result.StatusCode.check()
@@ -285,7 +286,7 @@ class Space:
         item.NodeAttributes = _copied_attributes(declared, node_class)
         if type_id is not None:
             item.TypeDefinition = type_id
-        node_id = self._add(item)
+        node_id = self.add(item)
         if node_class == ua.NodeClass.Method:
             self._copy_arguments(node_id, text, sources)
         else:

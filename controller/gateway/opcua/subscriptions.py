@@ -250,10 +250,13 @@ class Subscriptions:
             for item in self.listeners.get(notifier, ()):
                 item.hear(event)
 
-    def tell_one(self, subscription: Subscription, events: Iterable[Event]) -> None:
-        """Give events to one subscription only (a refresh)."""
+    def tell_one(
+        self, subscription: Subscription, events: Iterable[Event], only: Item | None = None
+    ) -> None:
+        """Give events to one subscription, or to one item of it (a refresh)."""
+        items = [only] if only is not None else list(subscription.items.values())
         for event in events:
-            for item in subscription.items.values():
+            for item in items:
                 if isinstance(item, EventItem) and item.node_id in event.notifiers:
                     item.hear(event)
 

@@ -168,6 +168,12 @@ class Outbox:
         """Return a job's records, in order."""
         return self._select("where job = ? order by sequence", (job,))
 
+    def counts_of_job(self, job: str) -> dict[str, int]:
+        """Return how many good and rejected cells of a job are stored."""
+        query = "select sum(verdict = 1), sum(verdict != 1) from records where job = ?"
+        good, rejected = self._db.execute(query, (job,)).fetchone()
+        return {"GoodCells": good or 0, "RejectedCells": rejected or 0}
+
     def acknowledge(self, result_ids: Iterable[str]) -> list[bool]:
         """Note that the MES has these results; tell for each whether it is known."""
         known = []

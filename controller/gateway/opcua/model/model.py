@@ -191,7 +191,7 @@ class Model:
         ]
         attributes.DataTypeDefinition = definition
         item.NodeAttributes = attributes
-        node_id = self.space._add(item)  # noqa: SLF001 (types are added here only)
+        node_id = self.space.add(item)
         values = [
             ua.EnumValueType(Value=number, DisplayName=ua.LocalizedText(word))
             for number, word in rows
