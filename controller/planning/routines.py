@@ -71,6 +71,7 @@ def lead_in(station: StationSettings) -> list[Step]:
     end, up, back = 0.5 * station.table.stroke_m, station.arm.stroke_m, -station.arm.transfer_m
     fingers = station.fingers
     return [
+        _wait(ConditionId.TENSION_PRESENT),
         *_together((_ARM_Z, up), (_RIGHT_IN, fingers.in_m)),
         *_together(
             (_RIGHT_DOWN, fingers.down_m),
@@ -130,7 +131,6 @@ def clear(station: StationSettings) -> list[Step]:
     end, up, back = 0.5 * station.table.stroke_m, station.arm.stroke_m, -station.arm.transfer_m
     bin_x = station.arm.discard_position_m
     return [
-        _wait(ConditionId.TENSION_PRESENT),
         *_together((_ARM_Z, up)),
         *_together((_ARM_X, bin_x)),
         *_let_go(),

@@ -1,6 +1,7 @@
 """The half fold in time: who waits for whom between two touch-downs, and the ideal bound beside it."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
@@ -23,8 +24,8 @@ CONTACT_M = 0.0001  # an arm this low touches: the load stands still by then
 # The arriving arm lifts this long after touch-down; its grip was confirmed before.
 ARRIVE_LIFT_S = 0.0005
 GRIP_GATE_S = 1e-6
-# A transfer is as good as at rest this long before its end.
-STILL_S = 0.0025
+# A transfer slower than this is as good as at rest.
+STILL_M_S = 0.012
 SAMPLES = 4001
 
 
@@ -138,19 +139,20 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
     clear = time_to_cover(lower, clearance)
     contact = time_to_cover(lower, CONTACT_M)
     transfer = fastest_move(arm.transfer_m, x_limits)
+    creep_s = sqrt(2.0 * STILL_M_S / x_limits.jerk)
     release = max(station.fingers.time_s, station.vacuum.off_time_s) + SENSOR_LAG_S
     table_start = release + max(clear + WINDOW_RESERVE_S - leave, 0.0)
     table_end = table_start + table.length
     touch_down = max(table_end + contact, table_end - stay + WINDOW_RESERVE_S + clear)
     meets = _web_meets_sheet(station, recipe, table, lower, touch_down - table_end)
     arrived = ARRIVE_LIFT_S + clear + transfer.length
-    wait = max(arrived - STILL_S - (touch_down - meets), 0.0)
+    wait = max(arrived - creep_s - (touch_down - meets), 0.0)
     wait = max(wait, ARRIVE_LIFT_S + 2.0 * lower.length - touch_down)
     period, table_start, table_end = touch_down + wait, table_start + wait, table_end + wait
     leave_apex = 0.5 * arm.stroke_m
     leave_time = fastest_move(leave_apex, z_limits).length
     leave_transfer = release + clear
-    still = leave_transfer + transfer.length - STILL_S
+    still = leave_transfer + transfer.length - creep_s
     pick = max(
         still + time_to_cover(fastest_move(leave_apex, z_limits), clearance),
         release + 2.0 * leave_time,
