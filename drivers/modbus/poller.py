@@ -173,17 +173,20 @@ class Poller:
             raise DeviceError(f"{register.name}: write refused: {answer}")
 
     async def _read(self, client: AsyncModbusTcpClient, batch: Batch) -> list[int]:
-        read = {
-            Table.DISCRETE: client.read_discrete_inputs,
-            Table.INPUT: client.read_input_registers,
-            Table.HOLDING: client.read_holding_registers,
+        function, read = {
+            Table.DISCRETE: (2, client.read_discrete_inputs),
+            Table.HOLDING: (3, client.read_holding_registers),
+            Table.INPUT: (4, client.read_input_registers),
         }[batch.table]
         unit = self.endpoint.device.unit_id
         answer = await read(batch.address, count=batch.count, device_id=unit)
         if answer.isError():
             raise DeviceError(f"{batch.table.value} {batch.address}: {answer}")
-        words = list(answer.bits if batch.table is Table.DISCRETE else answer.registers)
-        if len(words) < batch.count:
+        if answer.function_code != function:
+            raise DeviceError(f"expected function {function}, found {answer.function_code}")
+        bits = batch.table is Table.DISCRETE
+        words = list(answer.bits[: batch.count] if bits else answer.registers)
+        if len(words) != batch.count:
             raise DeviceError(
                 f"{batch.table.value} {batch.address}: expected {batch.count}, found {len(words)}"
             )
