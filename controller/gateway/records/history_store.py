@@ -79,12 +79,9 @@ class HistoryFile:
         self, node: str, start_ns: int, end_ns: int, count: int
     ) -> Iterable[tuple[int, Any, int]]:
         """Return (time, value, status) of a span, ascending, or descending where it runs backwards."""
-        low, high, order = _span(start_ns, end_ns)
-        query = (
-            "select time_ns, value, status from samples where node = ? and time_ns between ? and ? "
-            f"order by time_ns {order}, rowid {order} limit ?"
-        )
         with self._lock:
+            low, high = _bounds(start_ns, end_ns)
+            query = _VALUES if start_ns <= end_ns else _VALUES_BACK
             rows = self._db.execute(query, (node, low, high, count)).fetchall()
         return [
             (at, None if value is None else json.loads(value), status) for at, value, status in rows
@@ -92,13 +89,9 @@ class HistoryFile:
 
     def events(self, start_ns: int, end_ns: int, count: int) -> list[dict[str, Any]]:
         """Return the events of a span, ascending, or descending where it runs backwards."""
-        low, high, order = _span(start_ns, end_ns)
-        query = (
-            "select body from events where time_ns between ? and ? "
-            f"order by time_ns {order}, rowid {order} limit ?"
-        )
         with self._lock:
-            rows = self._db.execute(query, (low, high, count)).fetchall()
+            query = _EVENTS if start_ns <= end_ns else _EVENTS_BACK
+            rows = self._db.execute(query, (*_bounds(start_ns, end_ns), count)).fetchall()
         return [json.loads(body) for (body,) in rows]
 
     def close(self) -> None:
@@ -107,7 +100,16 @@ class HistoryFile:
         self._db.close()
 
 
-def _span(start_ns: int, end_ns: int) -> tuple[int, int, str]:
-    if end_ns >= start_ns:
-        return start_ns, min(end_ns, (1 << 63) - 1), "asc"
-    return end_ns, min(start_ns, (1 << 63) - 1), "desc"
+def _bounds(start_ns: int, end_ns: int) -> tuple[int, int]:
+    low, high = sorted((start_ns, end_ns))
+    return low, min(high, (1 << 63) - 1)
+
+
+_VALUES = (
+    "select time_ns, value, status from samples where node = ? and time_ns between ? and ? "
+    "order by time_ns, rowid limit ?"
+)
+_EVENTS = "select body from events where time_ns between ? and ? order by time_ns, rowid limit ?"
+_VALUES_BACK, _EVENTS_BACK = (
+    each.replace("time_ns, rowid", "time_ns desc, rowid desc") for each in (_VALUES, _EVENTS)
+)

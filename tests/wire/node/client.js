@@ -46,15 +46,17 @@ function dataValue(dv) {
 
 async function variant(session, spec) {
   if (spec.type === "ExtensionObject") {
-    const build = (fields) => session.constructExtensionObject(spec.dataType, fields);
+    const build = (fields) => (opcua[spec.dataType] ? new opcua[spec.dataType](fields)
+      : session.constructExtensionObject(opcua.coerceNodeId(spec.dataType), fields));
     const value = spec.array ? await Promise.all(spec.value.map(build)) : await build(spec.value);
     return new Variant({
       dataType: DataType.ExtensionObject, value,
       arrayType: spec.array ? VariantArrayType.Array : VariantArrayType.Scalar,
     });
   }
+  const value = spec.base64 ? Buffer.from(spec.value, "base64") : spec.value;
   return new Variant({
-    dataType: DataType[spec.type], value: spec.value,
+    dataType: DataType[spec.type], value,
     arrayType: spec.array ? VariantArrayType.Array : VariantArrayType.Scalar,
   });
 }
