@@ -54,7 +54,7 @@ def _first_deadline_ns(period_ns: int, offset_ns: int) -> int:
 def our_latenesses(
     cycles: int, period_ns: int, cpu: int, priority: int
 ) -> tuple[np.ndarray[Any, Any], int, list[str]]:
-    """Run our loop with the station's own scan; return latenesses in ns, overruns, real-time report."""
+    """Run our loop with the station's own scan; return latenesses in ns, periods missed, real-time report."""
     context = np.zeros(8 * (cycles + 2), np.uint8)
     machine = Machine(note_lateness, context, new_plans(1), 1, period_ns)
     report = set_up_thread(cpu, priority, lock_memory=True)

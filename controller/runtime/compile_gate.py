@@ -14,7 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,14 +130,20 @@ def _locked(path: Path) -> Iterator[None]:
 def _compile(command: list[str], progress: Progress | None) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        count = 0
-        for line in process.stdout:
-            if line.startswith(COMPILING):
-                count += 1
-                if progress is not None:
-                    progress(count, line.removeprefix(COMPILING).strip())
+        try:
+            _follow(process.stdout, progress)
+        except BaseException:
+            process.kill()
+            raise
     if process.returncode:
         raise RuntimeError(f"compile gate: the compilation failed, status {process.returncode}")
+
+
+def _follow(lines: Iterable[str], progress: Progress | None) -> None:
+    named = (line for line in lines if line.startswith(COMPILING))
+    for count, line in enumerate(named, 1):
+        if progress is not None:
+            progress(count, line.removeprefix(COMPILING).strip())
 
 
 def _forget_old(current: Path) -> None:

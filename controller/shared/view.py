@@ -40,10 +40,11 @@ def private_memory(station_count: int, period_ns: int) -> Any:
 
 
 def _fill_header(header: Any, station_count: int, period_ns: int) -> None:
-    header["magic"], header["version"] = MAGIC, VERSION
+    header["version"] = VERSION
     header["layout"] = np.frombuffer(layout_hash(), np.uint8)
     header["run"] = np.frombuffer(uuid.uuid4().bytes, np.uint8)
     header["station_count"], header["period_ns"] = station_count, period_ns
+    header["magic"] = MAGIC  # last: whoever sees it sees the rest
 
 
 def map_memory(fd: int) -> Any:
