@@ -43,7 +43,9 @@ def _scales(problems: Array, trajectories: Array) -> tuple[Array, Array, Array]:
     velocity = limits["velocity"] + np.abs(start["velocity"]) + shed
     velocity = velocity + clock * acceleration
     position = np.abs(start["position"]) + np.abs(problems["target"]["position"])
-    return position + velocity * trajectories["duration_s"], velocity, acceleration
+    slowest = np.minimum(limits["acceleration"], limits["deceleration"])
+    natural = acceleration / limits["jerk"] + limits["velocity"] / slowest
+    return position + velocity * (trajectories["duration_s"] + natural), velocity, acceleration
 
 
 def misses(problems: Array, trajectories: Array) -> Array:
@@ -64,7 +66,7 @@ def misses(problems: Array, trajectories: Array) -> Array:
         joint = np.abs(end - phases[name][:, 1:]) > ROUNDING * scale[:, None]
         wrong |= (joint & (t > 0)).any(axis=1)
         wrong |= np.abs(phases[name][every, last] - problems["target"][name]) > ROUNDING * scale
-        wrong |= np.abs(phases[name][every, 0] - problems["start"][name]) > 0
+        wrong |= np.abs(phases[name][every, 0] - problems["start"][name]) > ROUNDING * scale
     return wrong
 
 

@@ -21,6 +21,7 @@ TARGET_ACCELERATION_BEYOND_LIMIT = int(Result.TARGET_ACCELERATION_BEYOND_LIMIT)
 TARGET_NOT_APPROACHABLE = int(Result.TARGET_NOT_APPROACHABLE)
 NO_SOLUTION = int(Result.NO_SOLUTION)
 ROUNDING = 1e-14
+EDGE = 1.0 + 1e-12
 RESIDUAL = 1e-12
 CLOCK = 1e-14
 JERKS = (1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0)
@@ -120,7 +121,9 @@ def on_target(trajectory, target, limits):
     shed = 0.5 * first.acceleration * first.acceleration / limits.jerk
     velocity = RESIDUAL * (abs(first.velocity) + limits.velocity + shed)
     velocity += CLOCK * acceleration * end.start_s
-    position = velocity * end.start_s + RESIDUAL * (abs(first.position) + abs(target.position))
+    slowest = min(limits.acceleration, limits.deceleration)
+    position = velocity * (end.start_s + acceleration / limits.jerk + limits.velocity / slowest)
+    position += RESIDUAL * (abs(first.position) + abs(target.position))
     return (
         abs(end.position - target.position) <= position
         and abs(end.velocity - target.velocity) <= velocity
@@ -150,7 +153,7 @@ def plan_general(trajectory, target, v, a, b, jerk):
     v0, a0, v1, a1, distance = task_of(trajectory, target, jerk)
     reach = (abs(trajectory.phases[0].position) + abs(target.position)) / jerk
     if append_brake(trajectory, v, a, b, jerk):
-        if abs(v0) <= v and -b <= a0 <= a:
+        if abs(v0) <= v * EDGE and -b * EDGE <= a0 <= a * EDGE:
             sign, shape = without_crossing(v0, a0, v1, a1, distance, v, a, b, reach)
             if shape_duration(sign * a0, sign * a1, shape) < np.inf:
                 trajectory.count = 0

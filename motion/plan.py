@@ -19,9 +19,7 @@ def move(start: State, target: State, limits: MotionLimits) -> Trajectory:
     return _accepted(trajectory, code, start, target, limits)
 
 
-def timed_move(
-    start: State, target: State, limits: MotionLimits, duration_s: float
-) -> Trajectory:
+def timed_move(start: State, target: State, limits: MotionLimits, duration_s: float) -> Trajectory:
     """The move that arrives exactly after `duration_s`, as a TRAJECTORY_DTYPE record."""
     trajectory = new_trajectory()
     code = plan_timed_move(trajectory, start, target, limits.record(), duration_s)

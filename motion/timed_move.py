@@ -118,7 +118,7 @@ def next_arrival(trajectory, start, target, limits, not_before_s):
     if code != OK:
         return code, np.inf
     if not_before_s <= trajectory.duration_s * (1.0 + EDGE):
-        return OK, trajectory.duration_s
+        return OK, max(trajectory.duration_s, not_before_s)
     a, b = directed_bounds(start, target, limits)
     jerk = limits.jerk
     v, a, b = limits.velocity / jerk, a / jerk, b / jerk
@@ -129,7 +129,7 @@ def next_arrival(trajectory, start, target, limits, not_before_s):
     duration = braked_s + next_duration(
         v0, a0, v1, a1, distance, max(not_before_s - braked_s, 0.0), v, a, b
     )
-    return (OK if duration < np.inf else NO_SOLUTION), duration
+    return (OK if duration < np.inf else NO_SOLUTION), max(duration, not_before_s)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

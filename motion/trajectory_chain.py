@@ -16,8 +16,9 @@ from motion.trajectory_solver import (
     FOUND,
     chain,
     climb,
-    leg,
+    distance_of,
     shape_duration,
+    shape_from,
     shape_of_top,
 )
 
@@ -55,8 +56,9 @@ def shape_lasting(u, e, first, last, duration, v, a, b):
     if both:
         top = (virtual - a - b + u / a + e / b) / (1.0 / a + 1.0 / b)
     if trough < 0.0 < peak and top > v:
-        cruise = duration - shape_duration(first, last, shape_of_top(u, e, v, 0.0, a, b))
-        return shape_of_top(u, e, v, cruise, a, b)
+        shape = shape_from(u, e, v, first, last, a, b)
+        cruise = duration - shape_duration(first, last, shape)
+        return FOUND, shape[1], shape[2], shape[3], shape[4], cruise
     if both:
         return shape_of_top(u, e, top, 0.0, a, b)
     peak_hold = (top_e - top_u) / a if peak == a else 0.0
@@ -70,19 +72,6 @@ def shape_lasting(u, e, first, last, duration, v, a, b):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def shape_distance(u, e, shape, v, a, b):
-    """Distance of a shape between the zero accelerations of its extended ends."""
-    _, peak, peak_hold, trough, trough_hold, cruise = shape
-    if cruise > 0.0:
-        return leg(u, v, a) + leg(e, v, b) + cruise * v
-    top_u = u + peak * peak + peak * peak_hold
-    top_e = e + trough * trough - trough * trough_hold
-    return 0.5 * (u + top_u) * (2.0 * peak + peak_hold) + 0.5 * (e + top_e) * (
-        trough_hold - 2.0 * trough
-    )
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def reach(v0, a0, v1, a1, duration, v, a, b):
     """Lowest and highest distance that arrives at v1, a1 after `duration`, with their shapes.
 
@@ -90,10 +79,10 @@ def reach(v0, a0, v1, a1, duration, v, a, b):
     """
     u, e, offset = chain(v0, a0, v1, a1, 0.0)
     up = shape_lasting(u, e, a0, a1, duration, v, a, b)
-    highest = shape_distance(u, e, up, v, a, b) - offset
+    highest = (distance_of(u, e, up) + up[5] * v) - offset
     u, e, offset = chain(-v0, -a0, -v1, -a1, 0.0)
     down = shape_lasting(u, e, -a0, -a1, duration, v, b, a)
-    lowest = offset - shape_distance(u, e, down, v, b, a)
+    lowest = offset - (distance_of(u, e, down) + down[5] * v)
     if up[0] != FOUND or down[0] != FOUND:
         return np.inf, -np.inf, down, up
     return lowest, highest, down, up

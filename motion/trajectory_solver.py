@@ -92,11 +92,28 @@ def shape_of_width(c, width):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def shape_from(u, e, top, first, last, a, b):
+    """`shape_of_top` without cruise, whose extrema are never within the accelerations at the ends.
+
+    Rounding of a velocity, of no account itself, is a considerable time near zero acceleration.
+    """
+    _, peak, peak_hold, trough, trough_hold, _ = shape_of_top(u, e, top, 0.0, a, b)
+    return FOUND, max(peak, first), peak_hold, min(trough, last), trough_hold, 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def distance_of(u, e, shape):
+    """Distance of a shape without cruise between the zero accelerations of its extended ends."""
+    _, peak, peak_hold, trough, trough_hold, _ = shape
+    top_u = u + peak * (peak + peak_hold)
+    top_e = e + trough * (trough - trough_hold)
+    rising = 0.5 * (u + top_u) * (2.0 * peak + peak_hold)
+    return rising + 0.5 * (e + top_e) * (trough_hold - 2.0 * trough)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def climb_crossing(u, e, start, distance, v, a, b):
     """The shape on the chain's convex part, from crossing velocity `start` on; distance above."""
-    at_limit = leg(u, v, a) + leg(e, v, b)
-    if distance >= at_limit:
-        return shape_of_top(u, e, v, (distance - at_limit) / v, a, b)
     top_a, top_b = u + a * a, e + b * b
     low, high = v, v
     if max(top_a, top_b) < v:
@@ -213,11 +230,15 @@ def climb_ordered(u, e, first, last, distance, v, a, b):
             return shape_ahead(u, e, last, a)
     start_u, start_e = max(first, 0.0), min(last, 0.0)
     start = min(max(u + start_u * start_u, e + start_e * start_e), v)
-    reached = leg(u, start, a) + leg(e, start, b)
-    if distance <= reached:
-        _, peak, peak_hold, trough, trough_hold, _ = shape_of_top(u, e, start, 0.0, a, b)
-        found = FOUND if distance == reached else BELOW
-        return found, peak, peak_hold, trough, trough_hold, 0.0
+    shape = shape_from(u, e, start, first, last, a, b)
+    excess = distance_of(u, e, shape) - distance
+    if excess >= 0.0:
+        found = FOUND if excess == 0.0 else BELOW
+        return found, shape[1], shape[2], shape[3], shape[4], 0.0
+    shape = shape_from(u, e, v, first, last, a, b)
+    cruise = (distance - distance_of(u, e, shape)) / v
+    if cruise >= 0.0:
+        return FOUND, shape[1], shape[2], shape[3], shape[4], cruise
     return climb_crossing(u, e, start, distance, v, a, b)
 
 

@@ -67,9 +67,7 @@ def is_sound(found: Comparison) -> bool:
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", CLASSES)
-def test_durations_equal_the_oracle(
-    name: str, scale: str, request: pytest.FixtureRequest
-) -> None:
+def test_durations_equal_the_oracle(name: str, scale: str, request: pytest.FixtureRequest) -> None:
     found = compare(random_problems(name, scale, CAMPAIGN[scale], seed_of(request)))
     assert is_sound(found), found
 
