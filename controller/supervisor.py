@@ -100,12 +100,14 @@ class Supervisor:
                 self.ask_to_end()
             self.view.header["core_phase"] = CorePhase.DEAD
             self.say(f"{message}: the drives' watchdogs stop the axes; end this run to start anew")
-        silent = self.view.core_phase == CorePhase.RUNNING and not self.view.core_alive(
-            time.monotonic_ns(), CORE_SILENCE_NS
-        )
+        running = self.view.core_phase == CorePhase.RUNNING and self._core_has_beaten()
+        silent = running and not self.view.core_alive(time.monotonic_ns(), CORE_SILENCE_NS)
         if silent and not self._silent:
             self.say("core is silent")
         self._silent = silent
+
+    def _core_has_beaten(self) -> bool:
+        return int(self.view.header["heartbeats_ns"][ProcessId.CORE]) > 0
 
     def end(self) -> dict[str, Any]:
         """Bring the machine to rest, end every process by its id and return the core's result."""

@@ -29,4 +29,4 @@ def percentile_ns(histogram: Any, share: float) -> float:
     before = int(upto[index] - counts[index])
     low = bin_edge_ns(index) if index else 0.0
     inside = (wanted - before) / counts[index] if counts[index] else 0.0
-    return low + inside * (bin_edge_ns(index + 1) - low)
+    return float(low + inside * (bin_edge_ns(index + 1) - low))
