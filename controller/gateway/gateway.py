@@ -52,7 +52,8 @@ class Gateway:
         self.history = HistoryFile(state / HISTORY, settings.opcua.history_days)
         self.link = RecordLink(view, memory_fd, state / DATABASE, software_hash())
         recipes = Recipes(view, memory_fd, config, state)
-        self._plant = Plant(view, self.outbox, Jobs(self.outbox), recipes, self.history, state)
+        self.jobs = Jobs(self.outbox)
+        self._plant = Plant(view, self.outbox, self.jobs, recipes, self.history, state)
         self.events = EventLog()
         # A gateway that is started again goes on where its forerunner was killed.
         self._run = view.run.hex

@@ -5,6 +5,7 @@ reference into HasComponent; here an instance follows its type's declarations (O
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from asyncua import ua
@@ -43,12 +44,15 @@ class Space:
         self.nodes = server.aspace
         self.namespaces = namespaces
         self.own = own
+        # Types do not change while an instance is built: what they declare is looked up once.
+        self.type = cache(self._type)
+        self._declared = cache(self._find_declared)
 
     def id(self, text: str) -> ua.NodeId:
         """Return the NodeId of a string in the own namespace."""
         return ua.NodeId(text, self.own)
 
-    def type(self, namespace: str, name: str) -> ua.NodeId:
+    def _type(self, namespace: str, name: str) -> ua.NodeId:
         """Return a companion model's type by its name; KeyError where the model has none."""
         index = self.namespaces[namespace]
         for node_id, node in self.nodes._nodes.items():  # noqa: SLF001 (asyncua has no iterator)
@@ -220,7 +224,7 @@ class Space:
         type_id: ua.NodeId | None,
         wanted: Wanted,
     ) -> None:
-        parts = self._declared(declarations, type_id)
+        parts = self._declared(tuple(declarations), type_id)
         missing = set(wanted) - {name for _, name in parts}
         if missing:
             raise KeyError(f"{text}: its type declares no {', '.join(sorted(missing))}")
@@ -230,8 +234,8 @@ class Space:
                 below = wanted.get(name, NOTHING)
                 self._add_part(node_id, f"{text}.{name}", browse_name, kind, sources, below)
 
-    def _declared(
-        self, declarations: list[ua.NodeId], type_id: ua.NodeId | None
+    def _find_declared(
+        self, declarations: tuple[ua.NodeId, ...], type_id: ua.NodeId | None
     ) -> dict[tuple[int, str], tuple[ua.NodeId, list[ua.NodeId]]]:
         """Return every part by name: its reference, and its declarations, the most special first."""
         found: dict[tuple[int, str], tuple[ua.NodeId, list[ua.NodeId]]] = {}
