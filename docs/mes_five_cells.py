@@ -3,11 +3,9 @@
 python docs/mes_five_cells.py opc.tcp://127.0.0.1:4840/ USER PASSWORD CERTIFICATE.der KEY.pem [RECIPE]
 """
 
-# ruff: noqa: T201
-import asyncio
+import asyncio  # ruff: noqa: T201
 import json
 import sys
-import time
 from pathlib import Path
 
 from asyncua import Client, ua
@@ -22,8 +20,7 @@ async def main(url, user, password, certificate, key, recipe="reference"):
     names = x509.load_der_x509_certificate(Path(certificate).read_bytes()).extensions
     san = names.get_extension_for_class(x509.SubjectAlternativeName).value
     client.application_uri = san.get_values_for_type(x509.UniformResourceIdentifier)[0]
-    mode = ua.MessageSecurityMode.SignAndEncrypt
-    await client.set_security(SecurityPolicyAes256Sha256RsaPss, certificate, key, mode=mode)
+    await client.set_security(SecurityPolicyAes256Sha256RsaPss, certificate, key)  # sign and encrypt
     client.set_user(user)
     client.set_password(password)
     async with client:
@@ -36,12 +33,12 @@ async def main(url, user, password, certificate, key, recipe="reference"):
         async def call(path, method, *inputs):
             return await node(path).call_method(node(f"{path}.{method}").nodeid, *inputs)
 
-        job = f"job-{time.time_ns()}"
+        job = f"job-{int(asyncio.get_running_loop().time())}"
         master = ua.ISA95WorkMasterDataType(ID=recipe)
         quantity = ua.ISA95ParameterDataType(ID="Quantity", Value=ua.Variant(CELLS, ua.VariantType.Int32))
         order = ua.ISA95JobOrderDataType(JobOrderID=job, WorkMasterID=[master], JobOrderParameters=[quantity])
-        no_comment = ua.Variant([], ua.VariantType.LocalizedText, is_array=True)
-        status = await call("JobManagement.JobOrderControl", "StoreAndStart", order, no_comment)
+        comment = ua.Variant([], ua.VariantType.LocalizedText, is_array=True)
+        status = await call("JobManagement.JobOrderControl", "StoreAndStart", order, comment)
         assert status == 1, f"the job was refused: {status:#x}"
         collected = []
         while len([each for each in collected if each["verdict"] == "GOOD"]) < CELLS:
@@ -50,7 +47,7 @@ async def main(url, user, password, certificate, key, recipe="reference"):
             print([each.State[0].StateText.Text for each in state if each.JobOrder.JobOrderID == job])
             every = (ua.ContentFilter(), ua.Variant([], ua.VariantType.ExtensionObject, is_array=True))
             last = (ua.Variant(100, ua.VariantType.UInt32), ua.Variant(0, ua.VariantType.Int32))
-            _, ids, _ = await call("ResultManagement", "GetResultIdListFiltered", *every, *last)
+            ids = (await call("ResultManagement", "GetResultIdListFiltered", *every, *last))[1]
             for result_id in ids:
                 _, result, _ = await call("ResultManagement", "GetResultById", result_id, last[1])
                 if result.ResultMetaData.JobId == job:
