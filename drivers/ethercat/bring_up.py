@@ -91,6 +91,7 @@ class Bus:
         self.master.manual_state_change = False
         self._find_slaves()
         self._check_identities()
+        self._check_addressed()
         self.master.manual_state_change = True
         if self.topology.distributed_clock and reference_clock(self.topology) is not None:
             self.master.config_dc()
@@ -137,10 +138,22 @@ class Bus:
         for position, setup in enumerate(self.topology.slaves):
             found, expected = self._identity(position), setup.expected_identity
             if found != expected:
-                raise TopologyError(
+                unread = found == Identity(0, 0, 0)
+                raise (_Doubtful if unread else TopologyError)(
                     f"{self.topology.interface}: position {position + 1} ({setup.label}): expected "
                     f"{setup.device.name} {expected}, found {self.master.slaves[position].name} {found}"
                 )
+
+    def _check_addressed(self) -> None:
+        """A slave that missed its station address or PRE-OP would stall all that follows."""
+        for position, slave in enumerate(self.master.slaves):
+            where = f"{self.topology.interface}: position {position + 1}"
+            try:
+                state = _read(slave, Register.AL_STATUS, 2)[0]
+            except pysoem.WkcError:
+                raise _Doubtful(f"{where}: no answer under its station address") from None
+            if state != AlState.PREOP:
+                raise _Doubtful(f"{where}: expected PREOP, found {al_status_text(state)}")
 
     def _configurator(self, setup: SlaveSetup, slave: Any) -> Callable[[int], None]:
         """Return what pysoem calls in PRE-OP, at bring-up and after a power cycle."""

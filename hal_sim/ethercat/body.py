@@ -9,7 +9,6 @@ from numba import njit, types
 
 from drivers.ethercat.topology import Topology
 from drivers.image import IMAGE_DTYPE
-from hal_sim.ethercat import bench_drives
 from hal_sim.ethercat.bench_drives import BENCH_DTYPE
 from hal_sim.ethercat.build import make_segment
 from hal_sim.ethercat.coupling import from_machine, to_machine
@@ -17,7 +16,6 @@ from hal_sim.ethercat.faults import WIRE_DTYPE, Fault, carry, install_faults
 from hal_sim.ethercat.layout import BYTES_TYPE, SEGMENT_DTYPE, SLAVE_DTYPE
 from hal_sim.ethercat.states import watch
 
-BENCH, MACHINE = 0, 1  # what stands behind the slaves
 _ALIGNMENT = 64
 
 BODY_DTYPE = np.dtype(
@@ -26,7 +24,6 @@ BODY_DTYPE = np.dtype(
         ("slaves_start", np.int64),
         ("plant_start", np.int64),
         ("plant_end", np.int64),
-        ("plant_kind", np.int32),
         ("period_ns", np.int64),
         ("ticks", np.int64),
         ("segment", SEGMENT_DTYPE),
@@ -93,7 +90,6 @@ def make_body(
     seed: int = 1,
 ) -> Body:
     """Return the virtual machine for a topology; `plant` is the simulator's context, None a drive bench."""
-    kind = BENCH if plant is None else MACHINE
     context = make_bench_plant(topology.period_ns) if plant is None else plant
     segment, slaves = make_segment(topology, clock_drift_ppm=clock_drift_ppm, seed=seed)
     image_start = _aligned(BODY_DTYPE.itemsize)
@@ -103,7 +99,7 @@ def make_body(
     header = buffer[: BODY_DTYPE.itemsize].view(BODY_DTYPE)[0]
     header["image_start"], header["slaves_start"] = image_start, slaves_start
     header["plant_start"], header["plant_end"] = plant_start, buffer.nbytes
-    header["plant_kind"], header["period_ns"] = kind, topology.period_ns
+    header["period_ns"] = topology.period_ns
     header["segment"] = segment[0]
     install_faults(header["wire"], faults, drop_share=drop_share, seed=seed)
     body = Body.over(buffer)
@@ -129,20 +125,35 @@ def serve_frame(body, frame, length, now_ns):
     return carry(header.segment, slaves, header.wire, frame, length, now_ns)
 
 
-@njit(types.int64(BYTES_TYPE, types.int64), cache=True, nogil=True, error_model="numpy")
-def tick(body, now_ns):
-    """Let one period pass in the machine: outputs in, plant on, inputs out, watchdogs checked."""
-    header = body[: _BODY_BYTES].view(BODY_DTYPE)[0]
-    slaves = _slaves(header, body)
-    start = header.image_start
-    image = body[start : start + _IMAGE_BYTES].view(IMAGE_DTYPE)[0]
+@njit(cache=True, nogil=True, error_model="numpy")
+def machine_image(body):
+    """Return the image between the slaves and the plant."""
+    start = body[:_BODY_BYTES].view(BODY_DTYPE)[0].image_start
+    return body[start : start + _IMAGE_BYTES].view(IMAGE_DTYPE)[0]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def plant_bytes(body):
+    """Return the plant's context."""
+    header = body[:_BODY_BYTES].view(BODY_DTYPE)[0]
+    return body[header.plant_start : header.plant_end]
+
+
+@njit(types.void(BYTES_TYPE, types.int64), cache=True, nogil=True, error_model="numpy")
+def begin_tick(body, now_ns):
+    """Check the watchdogs and hand what the bus asks for to the machine's image."""
+    header = body[:_BODY_BYTES].view(BODY_DTYPE)[0]
+    slaves, image = _slaves(header, body), machine_image(body)
     image.inputs.time_ns = now_ns
     image.inputs.cycle = header.ticks
     for n in range(slaves.size):
         watch(slaves[n], now_ns)
     to_machine(slaves, image.outputs)
-    plant = body[header.plant_start : header.plant_end]
-    code = bench_drives.exchange(image, plant)
-    from_machine(slaves, image.inputs)
+
+
+@njit(types.void(BYTES_TYPE), cache=True, nogil=True, error_model="numpy")
+def end_tick(body):
+    """Put what the machine reports where the bus can read it."""
+    header = body[:_BODY_BYTES].view(BODY_DTYPE)[0]
+    from_machine(_slaves(header, body), machine_image(body).inputs)
     header.ticks += 1
-    return code

@@ -4,7 +4,7 @@ import struct
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from drivers.ethercat.acyclic import Acyclic
 from drivers.ethercat.exchange import take
@@ -26,8 +26,18 @@ from drivers.ethercat.protocol import (
     al_status_text,
 )
 from drivers.ethercat.topology import SlaveSetup, Topology
-from drivers.seam import EXCHANGE_SIGNATURE
-from hal_sim.ethercat.body import BODY_DTYPE, Body, make_body, serve_frame, tick
+from drivers.seam import CONTEXT_TYPE, EXCHANGE_SIGNATURE, IMAGE_TYPE
+from hal_sim.ethercat import bench_drives
+from hal_sim.ethercat.body import (
+    BODY_DTYPE,
+    Body,
+    begin_tick,
+    end_tick,
+    machine_image,
+    make_body,
+    plant_bytes,
+    serve_frame,
+)
 from hal_sim.ethercat.sii import sync_managers
 
 _BODY_BYTES = BODY_DTYPE.itemsize
@@ -45,6 +55,12 @@ _LOCKSTEP_BYTES = LOCKSTEP_DTYPE.itemsize
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def body_of(context):
+    """Return the virtual machine's part of a Lockstep's context."""
+    return context[_HEAD_BYTES:]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _pass_frames(lockstep, link, body):
     """Send every frame through the segment and judge what comes back."""
     wire = body[:_BODY_BYTES].view(BODY_DTYPE)[0].wire
@@ -57,20 +73,31 @@ def _pass_frames(lockstep, link, body):
             accept(link, wire.replies[n], wire.lengths[n])
 
 
-@njit(EXCHANGE_SIGNATURE, cache=True, nogil=True, error_model="numpy")
-def exchange(image, context):
-    """Exchange one cycle with the virtual segment and let one period pass behind it.
+@njit(types.int64(IMAGE_TYPE, CONTEXT_TYPE), cache=True, nogil=True, error_model="numpy")
+def exchange_frames(image, context):
+    """Exchange one cycle's frames with the virtual segment and hand its outputs to the machine.
 
-    image: IMAGE_DTYPE record; context: what `make_lockstep` returned.
+    The caller lets one period of the plant pass and calls `end_tick`. image: IMAGE_DTYPE record; context: a
+    Lockstep's. Returns an ExchangeCode.
     """
     lockstep = context[:_LOCKSTEP_BYTES].view(LOCKSTEP_DTYPE)[0]
-    link, body = lockstep.link, context[_HEAD_BYTES:]
+    link = lockstep.link
     pack(link, image.outputs)
     stamp(link)
-    _pass_frames(lockstep, link, body)
+    _pass_frames(lockstep, link, body_of(context))
     code = take(link, image.inputs)
     lockstep.now_ns += link.period_ns
-    tick(body, lockstep.now_ns)
+    begin_tick(body_of(context), lockstep.now_ns)
+    return code
+
+
+@njit(EXCHANGE_SIGNATURE, cache=True, nogil=True, error_model="numpy")
+def exchange(image, context):
+    """Exchange one cycle with drives on a bench; image: IMAGE_DTYPE record, context: a Lockstep's."""
+    code = exchange_frames(image, context)
+    body = body_of(context)
+    bench_drives.exchange(machine_image(body), plant_bytes(body))
+    end_tick(body)
     return code
 
 

@@ -11,7 +11,14 @@ from drivers.ethercat.little_endian import (
 )
 from drivers.ethercat.protocol import SYNC_MANAGER_BYTES, AlState, Register
 from hal_sim.ethercat.clocks import follow, latch_ports, system_time_ns
-from hal_sim.ethercat.layout import BYTES_TYPE, FMMUS, HOP_NS, SEGMENT_TYPE, SLAVE_TYPE, SYNC_MANAGERS
+from hal_sim.ethercat.layout import (
+    BYTES_TYPE,
+    FMMUS,
+    HOP_NS,
+    SEGMENT_TYPE,
+    SLAVE_TYPE,
+    SYNC_MANAGERS,
+)
 from hal_sim.ethercat.mailbox import mailbox_full, post, serve
 from hal_sim.ethercat.mapping import rebuild_mapping
 from hal_sim.ethercat.states import al_state, check_sync, request_state

@@ -3,10 +3,10 @@
 import socket
 import threading
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from numba import njit
+from numba import from_dtype, njit, types
 
 from drivers.ethercat.packet_socket import open_packet_socket
 from drivers.ethercat.system_calls import (
@@ -16,7 +16,18 @@ from drivers.ethercat.system_calls import (
     send,
     wait_readable,
 )
-from hal_sim.ethercat.body import BODY_DTYPE, Body, serve_frame, tick
+from drivers.seam import EXCHANGE_TYPE
+from hal_sim.ethercat import bench_drives
+from hal_sim.ethercat.body import (
+    BODY_DTYPE,
+    Body,
+    begin_tick,
+    end_tick,
+    machine_image,
+    plant_bytes,
+    serve_frame,
+)
+from hal_sim.ethercat.layout import BYTES_TYPE
 
 _BODY_BYTES = BODY_DTYPE.itemsize
 _BEHIND_MAX = 200  # periods the plant catches up; beyond that time is dropped
@@ -51,8 +62,11 @@ def _answer(body, loop, descriptor, now_ns):
         length = recv(descriptor, frame.ctypes.data, _FRAME_BYTES, DONT_WAIT)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _serve(body, loop, descriptor):
+@njit(
+    types.void(BYTES_TYPE, from_dtype(LOOP_DTYPE), types.int64, EXCHANGE_TYPE),
+    cache=True, nogil=True, error_model="numpy",
+)  # fmt: skip
+def _serve(body, loop, descriptor, plant_exchange):
     """Answer frames and tick once a period until told to stop."""
     period_ns = body[:_BODY_BYTES].view(BODY_DTYPE)[0].period_ns
     time, poll = loop.time, loop.poll
@@ -64,7 +78,9 @@ def _serve(body, loop, descriptor):
             if left_ns < -_BEHIND_MAX * period_ns:
                 loop.ticks_dropped += -left_ns // period_ns
                 loop.next_tick_ns = now_ns
-            tick(body, loop.next_tick_ns)
+            begin_tick(body, loop.next_tick_ns)
+            plant_exchange(machine_image(body), plant_bytes(body))
+            end_tick(body)
             loop.next_tick_ns += period_ns
         else:
             wait_readable(descriptor, poll, poll.ctypes.data, time, time.ctypes.data, left_ns)
@@ -74,14 +90,17 @@ def _serve(body, loop, descriptor):
 class SimStation:
     """Serves a Body on an interface from a thread of its own; a context manager."""
 
-    def __init__(self, body: Body, interface: str) -> None:
+    def __init__(
+        self, body: Body, interface: str, plant_exchange: Any = bench_drives.exchange
+    ) -> None:
         self.body = body
+        self._plant_exchange = plant_exchange
         self._loop = np.zeros(1, LOOP_DTYPE)
         self._socket: socket.socket = open_packet_socket(interface, cyclic=None)
         self._thread = threading.Thread(target=self._run, name="sim-bus", daemon=True)
 
     def _run(self) -> None:
-        _serve(self.body.buffer, self._loop[0], self._socket.fileno())
+        _serve(self.body.buffer, self._loop[0], self._socket.fileno(), self._plant_exchange)
 
     @property
     def replies(self) -> int:
@@ -108,12 +127,12 @@ class SimStation:
         self._socket.close()
 
 
-def warm(body: Body) -> None:
+def warm(body: Body, plant_exchange: Any = bench_drives.exchange) -> None:
     """Compile what the loop needs, before frames are waited for."""
     frame = np.zeros(_FRAME_BYTES, np.uint8)
     serve_frame(body.buffer, frame, 0, 0)
     handle = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     loop = np.zeros(1, LOOP_DTYPE)
     loop[0]["stop"] = 1
-    _serve(body.buffer, loop[0], handle.fileno())
+    _serve(body.buffer, loop[0], handle.fileno(), plant_exchange)
     handle.close()

@@ -128,33 +128,54 @@ class Soem:
         return self.master.receive_processdata(50_000)
 
 
+def kickcat_in_op(timeout_s: float) -> tuple[Any, Any]:
+    """Bring the bus to OP; RuntimeError where a frame was not back in time, which kickcat takes as final."""
+    link = kickcat.create_link(MASTER, "")
+    link.set_timeout(timeout_s)
+    bus = kickcat.Bus(link)
+    bus.init(timedelta(milliseconds=500))
+    bus.create_mapping(4096)
+    bus.request_state(kickcat.State.SAFE_OP)
+    bus.wait_for_state(kickcat.State.SAFE_OP, timedelta(seconds=5))
+    for slave in bus.slaves():
+        slave.set_output_bytes(bytes(slave.output_size))
+    bus.request_state(kickcat.State.OPERATIONAL)
+    bus.wait_for_state(kickcat.State.OPERATIONAL, timedelta(seconds=5), bus.process_data_no_check)
+    return link, bus
+
+
+def patient_kickcat() -> tuple[Any, Any]:
+    """Give kickcat longer each time: this may be a busy machine."""
+    for timeout_s in (0.02, 0.05, 0.1, 0.2):
+        try:
+            return kickcat_in_op(timeout_s)
+        except RuntimeError as error:
+            last = error
+    raise last
+
+
 def test_kickcat_brings_eight_drives_to_op_and_moves_one() -> None:
     with segment(drives_topology(8)):
-        link = kickcat.create_link(MASTER, "")
-        link.set_timeout(timedelta(milliseconds=20))
-        bus = kickcat.Bus(link)
-        bus.init(timedelta(milliseconds=500))
+        _link, bus = patient_kickcat()
         slaves = bus.slaves()
         assert len(slaves) == 8
-        bus.create_mapping(4096)
-        bus.request_state(kickcat.State.SAFE_OP)
-        bus.wait_for_state(kickcat.State.SAFE_OP, timedelta(seconds=5))
-        for slave in slaves:
-            slave.set_output_bytes(bytes(slave.output_size))
-        bus.request_state(kickcat.State.OPERATIONAL)
-        bus.wait_for_state(
-            kickcat.State.OPERATIONAL, timedelta(seconds=5), bus.process_data_no_check
-        )
+        clean = 0
 
         def moved() -> bool:
-            bus.process_data()  # raises where the working counter is not whole
+            nonlocal clean
             seen = slaves[0].input_data
             word = controlword_towards_enabled(power_state(int.from_bytes(seen[0:2], "little")))
             target = (70_000).to_bytes(4, "little")
             slaves[0].set_output_bytes(word.to_bytes(2, "little") + target + bytes(8) + b"\x08")
-            return abs(int.from_bytes(seen[2:6], "little", signed=True) - 70_000) <= 1
+            try:
+                bus.process_data()  # raises where the working counter is not whole
+                clean += 1
+            except RuntimeError:
+                clean = 0
+            there = abs(int.from_bytes(slaves[0].input_data[2:6], "little", signed=True) - 70_000)
+            return clean >= 10 and there <= 1
 
-        wait_for(moved, "in position")
+        wait_for(moved, "in position, with ten whole working counters in a row")
         assert all(bus.get_state(slave) == kickcat.State.OPERATIONAL for slave in slaves)
 
 
@@ -344,3 +365,29 @@ def test_a_missing_interface_names_those_that_exist() -> None:
         TopologyError, match=r"nowhere9: the interface does not exist; found: .*fold0"
     ):
         Bus(drives_topology(1, interface="nowhere9"))
+
+
+# -- the command line
+
+
+def test_foldline_bus_lists_slaves_and_reads_and_writes_objects() -> None:
+    from typer.testing import CliRunner
+
+    from controller.bus_command import bus_app
+
+    def foldline(*arguments: str) -> str:
+        result = CliRunner().invoke(bus_app, ["--interface", MASTER, *arguments])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    topology = drives_topology(2, **PATIENT)
+    with segment(topology), running(topology) as (_, free):
+        listing = foldline()
+        assert "2 slaves" in listing and listing.count("OP") >= 2
+        foldline("sdo", "write", "2", "0x6065:0", "1234")
+        assert "1234" in foldline("sdo", "read", "2", "0x6065:0")
+        refused_write = CliRunner().invoke(
+            bus_app, ["-i", MASTER, "sdo", "write", "2", "0x6041:0", "1"]
+        )
+        assert refused_write.exit_code == 1 and "0x06010002" in refused_write.output
+        assert free.image["inputs"]["bus"]["state"] == BusState.OPERATIONAL
