@@ -58,17 +58,17 @@ def explain(code: int, start: State, target: State, limits: MotionLimits) -> str
     ends = (limits.acceleration, limits.deceleration)
     most, least = ends if forward else ends[::-1]
     details = {
-        Result.START_NOT_FINITE: f"start = {start.tolist()}: must be finite",
-        Result.TARGET_NOT_FINITE: f"target = {target.tolist()}: must be finite",
+        Result.START_NOT_FINITE: f"start = {tuple(start.tolist())}: must be finite",
+        Result.TARGET_NOT_FINITE: f"target = {tuple(target.tolist())}: must be finite",
         Result.TARGET_VELOCITY_BEYOND_LIMIT: (
-            f"target.velocity = {target['velocity']}: beyond limits.velocity {limits.velocity}"
+            f"target.velocity = {float(target['velocity'])}: beyond limits.velocity {limits.velocity}"
         ),
         Result.TARGET_ACCELERATION_BEYOND_LIMIT: (
-            f"target.acceleration = {target['acceleration']}: outside {-least} to {most}"
+            f"target.acceleration = {float(target['acceleration'])}: outside {-least} to {most}"
         ),
         Result.TARGET_NOT_APPROACHABLE: (
-            f"target.velocity = {target['velocity']} with target.acceleration = "
-            f"{target['acceleration']}: beyond limits.velocity {limits.velocity} just before"
+            f"target.velocity = {float(target['velocity'])} with target.acceleration = "
+            f"{float(target['acceleration'])}: beyond limits.velocity {limits.velocity} just before"
         ),
     }
     return f"{details.get(result, result.name)}; {REMEDIES[result]}"

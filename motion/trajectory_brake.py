@@ -8,6 +8,8 @@ from math import sqrt
 
 from numba import njit
 
+ROUNDING = 1.0 + 1e-14
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def brake_velocity(velocity, acceleration, v, b):
@@ -40,16 +42,18 @@ def brake_acceleration(velocity, acceleration, v, a, b):
 def brake(velocity, acceleration, v, a, b):
     """Jerk sign and its duration, then the duration at no jerk, before the limits hold."""
     half = 0.5 * acceleration * acceleration
-    if acceleration > a:
+    limit = v * ROUNDING
+    if acceleration > a * ROUNDING:
         ramp, hold = brake_acceleration(velocity, acceleration, v, a, b)
         return -1.0, ramp, hold
-    if acceleration < -b:
+    if acceleration < -b * ROUNDING:
         ramp, hold = brake_acceleration(-velocity, -acceleration, v, b, a)
         return 1.0, ramp, hold
-    if (velocity > v and velocity - half > -v) or (acceleration > 0.0 and velocity + half > v):
+    rising, falling = acceleration > 0.0, acceleration < 0.0
+    if (velocity > limit and velocity - half > -v) or (rising and velocity + half > limit):
         ramp, hold = brake_velocity(velocity, acceleration, v, b)
         return -1.0, ramp, hold
-    if (velocity < -v and velocity + half < v) or (acceleration < 0.0 and velocity - half < -v):
+    if (velocity < -limit and velocity + half < v) or (falling and velocity - half < -limit):
         ramp, hold = brake_velocity(-velocity, -acceleration, v, a)
         return 1.0, ramp, hold
     return 0.0, 0.0, 0.0

@@ -44,5 +44,5 @@ def cube_root(value):
     x = np.int64(np.float64(value).view(np.int64) // 3 + THIRD_OF_BIAS).view(np.float64)
     for _ in range(3):
         cube = x * x * x
-        x += x * (value - cube) / (value + 2.0 * cube)
+        x += x * ((value - cube) / (value + 2.0 * cube))
     return x

@@ -98,7 +98,11 @@ def shape_from(u, e, top, first, last, a, b):
     Rounding of a velocity, of no account itself, is a considerable time near zero acceleration.
     """
     _, peak, peak_hold, trough, trough_hold, _ = shape_of_top(u, e, top, 0.0, a, b)
-    return FOUND, max(peak, first), peak_hold, min(trough, last), trough_hold, 0.0
+    if peak_hold == 0.0:
+        peak = max(peak, first)
+    if trough_hold == 0.0:
+        trough = min(trough, last)
+    return FOUND, peak, peak_hold, trough, trough_hold, 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -198,19 +202,12 @@ def climb_ahead(u, e, last, gap, distance, a):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def distance_ahead(u, e, last, a):
-    """Distance of the shape that falls straight from its peak to `last`, the final acceleration."""
-    top = e + last * last
-    return leg(u, top, a) - (2.0 * e + last * last) * last
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def shape_ahead(u, e, last, a):
-    """The shape of `distance_ahead`, which starts the chain."""
-    rise = e + last * last - u
+def shape_ahead(u, e, first, last, a):
+    """Where the chain starts ahead of the crossing: falling straight from its peak to `last`."""
+    rise, highest = e + last * last - u, max(first, last)
     if rise > a * a:
         return BELOW, a, rise / a - a, last, 0.0, 0.0
-    return BELOW, sqrt(max(rise, 0.0)), 0.0, last, 0.0, 0.0
+    return BELOW, max(sqrt(max(rise, 0.0)), highest), 0.0, last, 0.0, 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -222,12 +219,13 @@ def climb_ordered(u, e, first, last, distance, v, a, b):
         gap = sqrt(first * first - c)
         ahead = island = last > gap
     if ahead:
-        if distance >= distance_ahead(u, e, last, a):
+        shape = shape_ahead(u, e, first, last, a)
+        if distance >= distance_of(u, e, shape):
             shape = climb_ahead(u, e, last, gap, distance, a)
             if shape[0] == FOUND:
                 return shape
         elif not island:
-            return shape_ahead(u, e, last, a)
+            return shape
     start_u, start_e = max(first, 0.0), min(last, 0.0)
     start = min(max(u + start_u * start_u, e + start_e * start_e), v)
     shape = shape_from(u, e, start, first, last, a, b)
@@ -278,7 +276,7 @@ def has_island(u, e, first, last):
 @njit(cache=True, nogil=True, error_model="numpy")
 def climb_island_ordered(u, e, first, last, distance, a):
     """`climb_island` for u <= e."""
-    if distance < distance_ahead(u, e, last, a):
+    if distance < distance_of(u, e, shape_ahead(u, e, first, last, a)):
         return BELOW, 0.0, 0.0, 0.0, 0.0, 0.0
     return climb_ahead(u, e, last, sqrt(first * first - (e - u)), distance, a)
 

@@ -24,7 +24,7 @@ LIMITS = st.builds(
 )
 DISTANCES = st.floats(-30.0, 30.0) | st.floats(-1e-3, 1e-3) | st.just(0.0)
 USUAL = MotionLimits.symmetric(2.0, 25.0, 3000.0)
-EXAMPLES = settings(max_examples=3000)
+EXAMPLES = settings(max_examples=200)
 
 
 def ramp_of(limits):
