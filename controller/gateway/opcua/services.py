@@ -120,7 +120,7 @@ class Services:
         if entry is None:
             raise ua.UaStatusCodeError(Status.BadServiceUnsupported)
         parameters_type, handler = entry
-        parameters = struct_from_binary(parameters_type, request.body) if parameters_type else None
+        parameters = _decoded(parameters_type, request, session)
         try:
             return await handler(channel, session, parameters, request)
         except ServiceError as error:
@@ -330,6 +330,18 @@ class Services:
         handle = request.header.RequestHandle
         data = samples.republish_response(handle, request.header.Timestamp, message)
         channel.respond_encoded(request.request_id, data, handle=handle)
+
+
+def _decoded(parameters_type: Any, request: Request, session: Session | None) -> Any:
+    """Decode a request's parameters; a user is told what is wrong, a stranger's connection ends."""
+    if parameters_type is None:
+        return None
+    try:
+        return struct_from_binary(parameters_type, request.body)
+    except Exception as error:
+        if session is None:
+            raise
+        raise ua.UaStatusCodeError(Status.BadDecodingError) from error
 
 
 def _check_count(operations: Any, count_max: int = limits.OPERATIONS_MAX) -> None:
