@@ -36,10 +36,8 @@ async def main(url, user, password, certificate, key, recipe="reference"):
 
         job = f"job-{int(asyncio.get_running_loop().time())}"
         need = [ua.ISA95ParameterDataType(ID="Quantity", Value=ua.Variant(CELLS))]
-        master = [ua.ISA95WorkMasterDataType(ID=recipe)]
-        order = ua.ISA95JobOrderDataType(
-            JobOrderID=job, WorkMasterID=master, JobOrderParameters=need
-        )
+        order = ua.ISA95JobOrderDataType(JobOrderID=job, JobOrderParameters=need)
+        order.WorkMasterID = [ua.ISA95WorkMasterDataType(ID=recipe)]
         status = await call("JobManagement.JobOrderControl", "StoreAndStart", order, NO_COMMENT)
         assert status == 1, f"the job was refused: {status:#x}"
         collected, state = [], ""
