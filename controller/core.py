@@ -91,6 +91,7 @@ def _build(settings: MachineSettings, plant: PlantSettings, seed: int, view: Sha
 def _drive(machine: Any, settings: MachineSettings, view: SharedView) -> dict[str, Any]:
     """Run the loop to its end; SIGTERM asks it to shut down in order."""
     from controller.assembly import judge_figures
+    from controller.runtime.loop import LoopCode
     from controller.runtime.real_time import RealTimeHost, memory_mb
 
     asked = settings.real_time
@@ -103,9 +104,10 @@ def _drive(machine: Any, settings: MachineSettings, view: SharedView) -> dict[st
     started_mb = memory_mb("VmRSS")
     while not host.join(JOIN_S):
         pass
+    if host.code != LoopCode.SHUT_DOWN:
+        raise RuntimeError(f"the loop ended by itself: {host.reason}")
     view.header["core_phase"] = CorePhase.ENDED
     return {
-        "code": int(host.code) if host.code is not None else -1,
         "tier": report.tier,
         "real_time": report.lines(),
         "resident_mb": {"start": started_mb, "end": memory_mb("VmRSS")},

@@ -39,6 +39,7 @@ class Supervisor:
         self, config: Path, recipe: Path, plant: Path, seed: int, say: Callable[[str], None]
     ) -> None:
         settings = load_machine(config)
+        self._core_cpu = settings.real_time.core_cpu
         self.memory_fd = create_memory(len(settings.stations), settings.period_us * 1000)
         self.result_fd = os.memfd_create("foldline-result")
         self.view = SharedView.attach(self.memory_fd, ProcessId.SUPERVISOR)
@@ -58,7 +59,13 @@ class Supervisor:
         self.io = Child("io", ["controller.io_process", *memory], fds)
 
     def start(self) -> None:
-        """Start core, gateway and io; the planner follows once compiled code is at hand."""
+        """Start core, gateway and io; the planner follows once compiled code is at hand.
+
+        All of them keep off the loop's processor; the loop's thread binds itself to it.
+        """
+        others = os.sched_getaffinity(0) - {self._core_cpu}
+        if others:
+            os.sched_setaffinity(0, others)
         for child in (self.core, self.gateway, self.io):
             child.start()
 

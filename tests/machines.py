@@ -34,6 +34,14 @@ def failing(image, context):
     return _FAILED if image.inputs.cycle == FAILS_AT_CYCLE else 0
 
 
+@njit(EXCHANGE_SIGNATURE, cache=True, nogil=True, error_model="numpy")
+def raising(image, context):
+    """A backend with an error in it, such as a run with bounds checks finds."""
+    if image.inputs.cycle == FAILS_AT_CYCLE:
+        raise IndexError("an index out of range")
+    return 0
+
+
 @njit(WAIT_SIGNATURE, cache=True, nogil=True, error_model="numpy")
 def wait_now_and_then_late(deadline_ns):
     """Wake in time, but 2.3 ms late whenever the deadline is a multiple of 10 ms."""

@@ -29,7 +29,12 @@ def call(typing_context: Any, function: Any, *arguments: Any) -> Any:
             for value, had, wanted in zip(values, given.types, called.args, strict=True)
         ]
         convention = context.call_conv
-        _, result = convention.call_function(builder, target, called.return_type, called.args, cast)
+        status, result = convention.call_function(
+            builder, target, called.return_type, called.args, cast
+        )
+        # Only code compiled with bounds checks comes back with an error; it must not be lost.
+        with cgutils.if_unlikely(builder, status.is_error):
+            convention.return_status_propagate(builder, status)
         return result
 
     return called.return_type(function, given), generate

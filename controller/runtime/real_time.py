@@ -60,6 +60,7 @@ class RealTimeHost:
         self._set_up = threading.Event()
         self.report = RealTimeReport(())
         self.code: LoopCode | None = None
+        self.error: BaseException | None = None
 
     def start(self) -> RealTimeReport:
         """Start the loop and return what its thread was granted."""
@@ -72,6 +73,11 @@ class RealTimeHost:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    @property
+    def reason(self) -> str:
+        """Why the loop ended, in words."""
+        return repr(self.error) if self.code is None else self.code.name.lower()
+
     def _run(self) -> None:
         cpu, priority, lock_memory = self._asked
         self.report = set_up_thread(cpu, priority, lock_memory)
@@ -79,7 +85,10 @@ class RealTimeHost:
         first_ns = time.monotonic_ns() + LEAD_NS
         self._machine.loop[0]["deadline_ns"] = first_ns - first_ns % period_ns
         self._set_up.set()
-        self.code = call_loop(self._machine, wait_real, CYCLES_WITHOUT_END)
+        try:
+            self.code = call_loop(self._machine, wait_real, CYCLES_WITHOUT_END)
+        except BaseException as error:
+            self.error = error
 
 
 def set_up_thread(cpu: int, priority: int, lock_memory: bool) -> RealTimeReport:
@@ -145,4 +154,4 @@ def memory_mb(field: str) -> float:
 
 
 def _processors() -> str:
-    return ", ".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
+    return f"0 to {(os.cpu_count() or 1) - 1}"

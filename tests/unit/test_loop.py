@@ -20,6 +20,7 @@ from tests.machines import (
     FAILS_AT_CYCLE,
     PERIOD_NS,
     failing,
+    raising,
     small_machine,
     wait_always_late,
     wait_now_and_then_late,
@@ -265,6 +266,13 @@ def test_a_backend_that_gives_up_ends_the_loop() -> None:
     machine = small_machine(exchange=failing)
     assert run_virtual(machine, 1000) == LoopCode.EXCHANGE_FAILED
     assert machine.loop[0]["cycle"] == FAILS_AT_CYCLE + 1
+
+
+def test_an_error_behind_a_pointer_is_not_lost() -> None:
+    machine = small_machine(exchange=raising)
+    with pytest.raises(IndexError, match="out of range"):
+        run_virtual(machine, 1000)
+    assert machine.loop[0]["cycle"] == FAILS_AT_CYCLE
 
 
 def test_histogram_bins_are_the_edges_the_readers_know() -> None:

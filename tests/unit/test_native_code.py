@@ -1,5 +1,6 @@
 """The compiled cyclic code as LLVM left it: no allocation, no interpreter, no exception, no libm."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from controller.runtime.clock import wait_real, wait_virtual
 from controller.runtime.loop import SCAN_SIGNATURE, run
 from controller.station.scan import scan
 from hal_sim.exchange import exchange
+
+pytestmark = pytest.mark.skipif(
+    "NUMBA_BOUNDSCHECK" in os.environ, reason="bounds checks raise: this is not the code that runs"
+)
 
 # What cyclic code may call that is not its own: the clock, moves of memory, and the square root,
 # which IEEE 754 rounds correctly everywhere.
