@@ -97,6 +97,21 @@ class Simulation:
                 raise SimulationStuck(f"after {seconds_max:g} s: {self.where()}")
             self.run(step_s)
 
+    def save(self) -> list[Any]:
+        """Keep the whole machine as it is now, for `restore`."""
+        return [np.copy(part) for part in self._parts()] + [list(self.records)]
+
+    def restore(self, kept: list[Any]) -> None:
+        """Put the machine back as it was saved."""
+        for part, saved in zip(self._parts(), kept, strict=False):
+            part[...] = saved
+        self.records = list(kept[-1])
+        self.view = SharedView(self.machine.memory, ProcessId.SUPERVISOR)
+
+    def _parts(self) -> list[Any]:
+        machine = self.machine
+        return [machine.context, machine.image, machine.state, machine.loop, machine.memory]
+
     def reset(self) -> None:
         """Power up, home, clear and come to Idle."""
         self.command(CommandCode.RESET)
@@ -107,7 +122,8 @@ class Simulation:
         places = []
         for index in range(self.machine.station_count):
             status = self.station(index)["status"]
-            alarms = [AlarmId(i).name for i in np.flatnonzero(status["alarms"])]
+            raised = np.flatnonzero(status["alarms"])
+            alarms = [f"{AlarmId(i).name} axis {int(status['alarm_axis'][i])}" for i in raised]
             places.append(
                 f"station {index}: sequence {int(status['sequence'])}, routine "
                 f"{int(status['routine'])} step {int(status['step'])}, sheet {int(status['sheet'])}, "

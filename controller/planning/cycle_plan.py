@@ -40,6 +40,7 @@ from motion.optimise_problem import ForceLimits, ModeBand, MoveProblem
 Progress = Callable[[float, str], None]
 RESIDUAL_M = 2.5e-6  # keeps a 45 Hz load below 1 mm/s too, and leaves room for the drive
 GATE_TIMEOUT_S = 5.0
+AFTER_FOLD_S = 1e-6  # the switches of a release come before the gate that stops the machine there
 TABLE_SEGMENTS = 120
 _RELATIVE = frozenset({AxisKind.TABLE_Z})
 
@@ -275,6 +276,7 @@ def _gates(half: Half, times: Timeline) -> list[tuple[float, GateKind, Condition
         (times.release_s, GateKind.REST, ConditionId(ConditionId.ANODE_RELEASED + half.leaving)),
         (GRIP_GATE_S, GateKind.REST, ConditionId(ConditionId.ANODE_PICKED + half.arriving)),
         (times.release_s, GateKind.REST, new),
+        (times.release_s + AFTER_FOLD_S, GateKind.REST, ConditionId.RUNNING),
         (
             times.ready_gate_s,
             GateKind.MOVING,
@@ -311,7 +313,8 @@ def _fill_sections(record: np.void, times: Timeline) -> None:
         for master_s, kind, condition in gates:
             row = record["gates"][gate_row]
             row["master_s"], row["kind"], row["condition"] = master_s, kind, condition
-            row["timeout_ns"], row["alarm"] = int(GATE_TIMEOUT_S * 1e9), AlarmId.GATE_TIMEOUT
+            patience_s = 0.0 if condition == ConditionId.RUNNING else GATE_TIMEOUT_S
+            row["timeout_ns"], row["alarm"] = int(patience_s * 1e9), AlarmId.GATE_TIMEOUT
             gate_row += 1
         for master_s, action, index in switches:
             record["switches"][switch_row] = (master_s, action, index)
@@ -322,7 +325,8 @@ def _fill_sections(record: np.void, times: Timeline) -> None:
 def _fill_routines(record: np.void, tables: dict[int, list[Step]]) -> None:
     row = 0
     for routine, steps in tables.items():
-        record["routines"][routine] = (row, len(steps))
+        clamped = [i + 1 for i, step in enumerate(steps) if step.action == Action.FOLD]
+        record["routines"][routine] = (row, len(steps), max(clamped, default=0))
         if row + len(steps) > STEPS_MAX:
             raise PlanRefused(f"plan: steps = {row + len(steps)}: above {STEPS_MAX}")
         for step in steps:

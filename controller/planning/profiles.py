@@ -59,7 +59,8 @@ def _load_path(
 def load_window_times(
     cam: CamTable, window_m: float, frequencies_hz: Array, damping: float
 ) -> tuple[float, float]:
-    """When the load leaves the start's window and enters the end's for good, worst of the modes.
+    """When the load leaves the start's window and enters the end's for good, worst of the modes and
+    of the rigid table, which is what a low speed makes of it.
 
     Returns (seconds after the start until it has left, seconds before the end from which it stays).
     """
@@ -67,7 +68,8 @@ def load_window_times(
     times = np.arange(cam.start, cam.end + 0.02, step)
     inside = np.minimum(times, cam.end)
     states = cam.sample(inside)
-    leave, stay = np.inf, np.inf
+    leave = time_to_cover(cam, window_m)
+    stay = cam.length - time_to_cover(cam, abs(states[-1, 0] - states[0, 0]) - window_m)
     for frequency in frequencies_hz:
         omega = 2.0 * np.pi * float(frequency)
         velocity = np.where(times <= cam.end, states[:, 1], 0.0)

@@ -132,7 +132,9 @@ def clear(station: StationSettings) -> list[Step]:
     bin_x = station.arm.discard_position_m
     return [
         *_together((_ARM_Z, up)),
-        *_together((_ARM_X, bin_x)),
+        # the web goes first: from here on nothing the machine does pulls on it
+        *_together((_ARM_X, bin_x), ((AxisId.CUT,), CUT_M)),
+        _act(Action.CUT),
         *_let_go(),
         *_together((_ARM_X, back)),
         *_together((_ARM_Z, 0.0)),
@@ -147,8 +149,6 @@ def clear(station: StationSettings) -> list[Step]:
         _act(Action.STAGE_HOME, Polarity.ANODE),
         _act(Action.STAGE_HOME, Polarity.CATHODE),
         *_together((_ARM_X, back), ((AxisId.TABLE_X,), end), ((AxisId.TAPE,), 0.0)),
-        *_together(((AxisId.CUT,), CUT_M)),
-        _act(Action.CUT),
         *_together((_FINGERS_IN, 0.0)),
         *_together((_FINGERS_DOWN, 0.0), ((AxisId.WRAP,), 0.0)),
         *_unload(station),

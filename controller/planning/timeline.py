@@ -16,9 +16,9 @@ from controller.settings.recipe import RecipeSettings
 from motion.cam_table import CamTable
 
 # Sensors and drives show the end of a move one or two cycles late; gates at rest wait for them.
-SENSOR_LAG_S = 0.0012
+SENSOR_LAG_S = 0.0010
 # The load's window is judged at the true mode; the planned arm keeps this distance from it.
-WINDOW_RESERVE_S = 0.0006
+WINDOW_RESERVE_S = 0.0003
 CLEARANCE_RESERVE_M = 0.0001
 CONTACT_M = 0.0001  # an arm this low touches: the load stands still by then
 # The arriving arm lifts this long after touch-down; its grip was confirmed before.

@@ -143,7 +143,7 @@ ALARMS: dict[AlarmId, AlarmDefinition] = {
     ),
     AlarmId.CYCLE_OVERRUN: _row(
         2201, _D, _R.STOP, _C, "cycle overruns", "too many periods in a row were missed",
-        "check the load of the PC and its real-time set-up",
+        "check the load of the PC and its real-time set-up, then Reset",
     ),
     AlarmId.PICK_MISSED: _row(
         3001, _N, _R.NONE, _A, "pick missed", "no vacuum after a pick; it is tried again",

@@ -39,6 +39,7 @@ class ConditionId(IntEnum):
     TABLE_IN_POSITION = 23
     MOVES_DONE = 24
     TENSION_PRESENT = 25
+    RUNNING = 26  # the machine's state lets the masters run
 
 
 CONDITION_COUNT = len(ConditionId)

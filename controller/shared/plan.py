@@ -121,7 +121,10 @@ STEP_DTYPE = np.dtype(
     align=True,
 )
 
-ROUTINE_DTYPE = np.dtype([("first_step", np.int32), ("step_count", np.int32)], align=True)
+# A stop is obeyed from the step `stop_from` on; before that the routine runs on.
+ROUTINE_DTYPE = np.dtype(
+    [("first_step", np.int32), ("step_count", np.int32), ("stop_from", np.int32)], align=True
+)
 
 AXIS_PARAMETERS_DTYPE = np.dtype(
     [

@@ -3,6 +3,7 @@
 import numpy as np
 
 from controller.shared.conditions import CONDITION_COUNT, INTERLOCKS, ConditionId
+from controller.shared.packml import State
 from controller.shared.records import RECORDS_MAX
 from controller.station.alarms import alarm_while
 from controller.station.drives import all_enabled, all_homed
@@ -53,6 +54,16 @@ def _sheet_ready(station, polarity):
 
 
 @kernel
+def target_speed(state):
+    """The masters' target: the override while the state lets the machine move, else 0."""
+    current = state.machine.state
+    moving = current == State.EXECUTE or current == State.STARTING or current == State.RESETTING
+    if moving or current == State.COMPLETING:
+        return state.machine.speed_override
+    return 0.0
+
+
+@kernel
 def evaluate_conditions(state, station_index, inputs, plan):
     """Fill `status.conditions` of one station."""
     station = state.stations[station_index]
@@ -86,6 +97,7 @@ def evaluate_conditions(state, station_index, inputs, plan):
         clear = _fingers_at(station, plan, first, 0.0, 0.0, near)
         known[ConditionId.LEFT_FINGERS_CLEAR + pair] = clear
     known[ConditionId.TABLE_IN_POSITION] = _table_in_position(station, plan)
+    known[ConditionId.RUNNING] = target_speed(state) > 0.0
     known[ConditionId.MOVES_DONE] = moves_done(station)
     known[ConditionId.TENSION_PRESENT] = reported.tension_n > 0.3 * plan.web.tension_n
 

@@ -56,8 +56,11 @@ def supervise_drives(state, station_index, plan):
             continue
         if abs(shown.following_error_m) > limits.following_error_max_m:
             raise_alarm(state, station_index, AlarmId.FOLLOWING_ERROR, axis)
-        target = station.axes[axis].position_m
-        if target < limits.position_min_m or target > limits.position_max_m:
+        # an axis that was found beyond its limit may come back
+        setpoint = station.axes[axis]
+        below = setpoint.position_m < limits.position_min_m and setpoint.velocity_m_s < 0.0
+        above = setpoint.position_m > limits.position_max_m and setpoint.velocity_m_s > 0.0
+        if below or above:
             raise_alarm(state, station_index, AlarmId.SOFT_LIMIT, axis)
 
 

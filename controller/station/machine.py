@@ -4,6 +4,7 @@ import numpy as np
 
 from controller.shared.alarms import AlarmId, Reaction
 from controller.shared.commands import CommandCode, CommandResult
+from controller.shared.conditions import ConditionId
 from controller.shared.events import EventKind
 from controller.shared.packml import MODE_CHANGE_STATES, TRANSITIONS, Command, Mode, State
 from controller.station.alarms import emit, reset_alarms
@@ -233,10 +234,9 @@ def _disabled(state):
 
 @kernel
 def _torque_gone(state):
-    """True when safety or a fault took the torque: waiting for a standstill on the path is vain."""
+    """True when safety took the torque: waiting for a standstill on the path is vain."""
     for index in range(state.machine.station_count):
-        known = state.stations[index].status.conditions
-        if not (known[1] and known[2]) or any_fault(state.stations[index]):
+        if not state.stations[index].status.conditions[ConditionId.SAFE_TORQUE_OFF_OK]:
             return True
     return False
 
@@ -306,13 +306,3 @@ def step_machine(state, plans):
         change_state(state, Command.STATE_COMPLETE)
     if state.shut_down_asked:
         _shut_down(state)
-
-
-@kernel
-def target_speed(state):
-    """The masters' target: the override while the state lets the machine move, else 0."""
-    current = state.machine.state
-    moving = current == State.EXECUTE or current == State.STARTING or current == State.RESETTING
-    if moving or current == State.COMPLETING:
-        return state.machine.speed_override
-    return 0.0

@@ -1,11 +1,15 @@
 """One scan of the PLC program: a pure function of inputs, command and state."""
 
 from controller.shared.packml import State
-from controller.station.conditions import apply_interlocks, evaluate_conditions
+from controller.station.conditions import (
+    apply_interlocks,
+    evaluate_conditions,
+    target_speed,
+)
 from controller.station.drives import read_drives, supervise_drives
 from controller.station.feeders import step_feeder, step_grippers
 from controller.station.kernel import kernel
-from controller.station.machine import start_machine, step_machine, take_command, target_speed
+from controller.station.machine import start_machine, step_machine, take_command
 from controller.station.quality import read_stack_camera
 from controller.station.sequence import step_sequence
 from controller.station.setpoints import write_outputs

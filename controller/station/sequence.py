@@ -46,6 +46,7 @@ from motion.master import step_master
 
 POWER_TIMEOUT_NS = 5_000_000_000
 HOMING_TIMEOUT_NS = 60_000_000_000
+RUN_ON_S = 0.5
 _TABLE_Z = int(AxisId.TABLE_Z)
 
 
@@ -128,6 +129,9 @@ def _run_step(state, station_index, inputs, outputs, plan, first):
         act(state, station_index, inputs, outputs, plan, step.action, step.index)
         return 1
     if step.kind == StepKind.WAIT:
+        # conditions are as old as this cycle's beginning: an action of this cycle is not in them
+        if state.machine.time_ns == station.step_since_ns:
+            return 0
         if station.status.conditions[step.condition]:
             station.status.gate_condition = 0
             return 1
@@ -151,6 +155,8 @@ def _run_routine(state, station_index, inputs, outputs, plan, speed, period_s):
     """Run the routine on; True when its last step is done."""
     station = state.stations[station_index]
     routine = plan.routines[station.status.routine]
+    if station.status.step < routine.stop_from:
+        speed = state.machine.speed_override
     step_master(station.master, speed, period_s)
     move_setpoints(station)
     if speed == 0.0 and not station.step_started:
@@ -198,10 +204,9 @@ def _last_sheet_is_down(station, plan):
 def _run_section(state, station_index, inputs, outputs, plan, speed, period_s):
     """Run the half fold on and change to what follows it."""
     station = state.stations[station_index]
-    end = plan.sections[station.status.section].release_s
     hold = inf
-    if speed == 0.0 and _finishes_placement(state, station, end):
-        speed, hold = plan.creep_speed, end
+    if speed == 0.0:
+        speed, hold = _stopping_speed(state, station, plan)
     result = step_section(state, station_index, plan, speed, hold, period_s)
     move_setpoints(station)
     if result == NOTHING:
@@ -226,12 +231,23 @@ def _run_section(state, station_index, inputs, outputs, plan, speed, period_s):
 
 
 @kernel
-def _finishes_placement(state, station, end_s):
-    """A stop inside the placement is carried to its end: clamped and released."""
-    stopping = state.machine.state == State.STOPPING or state.machine.state == State.ABORTING
-    resetting = state.machine.state == State.RESETTING
-    inside = 0.0 <= station.master.position < end_s
-    return (stopping or resetting) and inside and station.master.speed < 0.5
+def _stopping_speed(state, station, plan):
+    """Speed and hold of a master that is to stop: it runs on to where everything rests.
+
+    That is the end of the next placement, clamped and released; its gate RUNNING holds the master
+    there. Only at a low override, where that is too far, it brakes on the way, but never inside a
+    placement.
+    """
+    section = plan.sections[station.status.section]
+    way = section.release_s - station.master.position
+    if way < 0.0:
+        way += section.length_s
+    override = state.machine.speed_override
+    if way <= RUN_ON_S * override:
+        return override, inf
+    if 0.0 <= station.master.position < section.release_s and station.master.speed < 0.5:
+        return plan.creep_speed, section.release_s
+    return 0.0, inf
 
 
 @kernel
@@ -264,6 +280,8 @@ def _routine_ended(state, station_index, plan, plans):
     station = state.stations[station_index]
     routine = station.status.routine
     if routine == RoutineId.LEAD_IN:
+        # no sheet lies there yet: the table need not drop
+        station.axes[_TABLE_Z].cam_scale = 0.0
         _begin_section(station, plan, SectionId.TO_LEFT, 0.0)
         skip_touch_down(station, plan, SectionId.TO_LEFT)
     elif routine == RoutineId.FINISH:
@@ -311,6 +329,8 @@ def _reset_station(state, station_index, plan):
         end = plan.sections[station.status.section].release_s
         if not 0.0 <= station.master.position < end:
             start_routine(state, station_index, plan, RoutineId.CLEAR)
+        for gripper in range(station.grippers.size):
+            station.grippers[gripper].asked = 0
     elif sequence == SequenceState.ROUTINE and station.status.routine != RoutineId.CLEAR:
         start_routine(state, station_index, plan, RoutineId.CLEAR)
 
