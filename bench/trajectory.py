@@ -87,6 +87,7 @@ def measure_class(name: str) -> dict[str, float]:
         "failures": found.failures,
         "duration_error_max_s": found.error_max_s,
         "ruckig_failures": found.oracle_failed,
+        "ruckig_silent": found.oracle_silent,
         "ruckig_slower": found.oracle_slower,
         "ruckig_inexact": found.oracle_inexact,
     }
@@ -110,7 +111,8 @@ def show(result: dict[str, Any]) -> None:
             f" {row['failures']:9d}  {row['duration_error_max_s']:.1e} s"
         )
         print(
-            f"{'':16s} Ruckig failed {row['ruckig_failures']}, was slower {row['ruckig_slower']},"
+            f"{'':16s} Ruckig failed {row['ruckig_failures']} ({row['ruckig_silent']} in natural"
+            f" units too), was slower {row['ruckig_slower']},"
             f" missed its target or limits {row['ruckig_inexact']}"
         )
     print(f"setpoints of 12 axes: {result['setpoints_12_axes_us']:.3f} us a cycle")
