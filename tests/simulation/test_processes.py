@@ -16,7 +16,6 @@ import pytest
 from controller.shared.layout import MAGIC, CorePhase, ProcessId
 from controller.shared.packml import State
 from controller.shared.view import SharedView, map_memory
-from drivers.image import AxisId
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S_MAX = 300.0  # a cold compilation on a busy machine
@@ -146,10 +145,6 @@ def test_a_signal_ends_a_stacking_machine_in_order(tmp_path: Path, number: int) 
     assert run.left() == set()
     assert view.core_phase == CorePhase.ENDED
     assert _state(view) in (State.STOPPED, State.STOPPING)
-    station = view.read_station(0)
-    assert station is not None
-    # Web and rolls may coast once their drives are off; what could collide stands.
-    assert abs(station["axes"]["actual_velocity_m_s"][: AxisId.FEED]).max() < 0.05
 
 
 def test_a_killed_gateway_comes_back_while_the_core_goes_on(tmp_path: Path) -> None:
