@@ -38,7 +38,7 @@ from motion.optimise import optimise_move
 from motion.optimise_problem import ForceLimits, ModeBand, MoveProblem
 
 Progress = Callable[[float, str], None]
-RESIDUAL_M = 2.5e-6  # keeps a 45 Hz load below 1 mm/s too, and leaves room for the drive
+RESIDUAL_M = 2.0e-6  # keeps a 45 Hz load below 1 mm/s too, and leaves room for the drive
 GATE_TIMEOUT_S = 5.0
 AFTER_FOLD_S = 1e-6  # the switches of a release come before the gate that stops the machine there
 TABLE_SEGMENTS = 120
@@ -223,6 +223,8 @@ def _fill_parameters(
     record["master_acceleration_1_s"] = machine.master.acceleration_1_s
     record["master_jerk_1_s2"] = machine.master.jerk_1_s2
     record["creep_speed"] = 0.25
+    record["mode_omega_rad_s"] = 2.0 * np.pi * station.table_mode.frequency_hz
+    record["load_quiet_m"] = RESIDUAL_M
     record["mode"] = mode_over_period(station, 1e-6 * machine.period_us)
     vacuum["made_pa"] = station.vacuum.made_pa
     vacuum["released_pa"] = station.vacuum.released_pa
@@ -283,6 +285,7 @@ def _gates(half: Half, times: Timeline) -> list[tuple[float, GateKind, Condition
             ConditionId(ConditionId.ANODE_SHEET_READY + half.leaving),
         ),
         (times.clear_gate_s, GateKind.MOVING, old),
+        (times.quiet_gate_s, GateKind.MOVING, ConditionId.LOAD_QUIET),
         (times.period_s, GateKind.REST, ConditionId.TABLE_IN_POSITION),
     ]
     return sorted(gates, key=lambda gate: gate[0])

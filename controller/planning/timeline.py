@@ -26,6 +26,7 @@ ARRIVE_LIFT_S = 0.0005
 GRIP_GATE_S = 1e-6
 # A transfer slower than this is as good as at rest.
 STILL_M_S = 0.012
+QUIET_LEAD_S = 0.0005
 SAMPLES = 4001
 
 
@@ -86,6 +87,7 @@ class Timeline:
     pick_s: float  # the leaving arm stands on stage and magazine
     ready_gate_s: float  # the sheet on that stage must be corrected by here
     clear_gate_s: float  # the old fingers must be away by here
+    quiet_gate_s: float  # the table stands, the arm is about to touch
     old_fingers_s: float
     critical: tuple[tuple[str, float], ...]  # names and seconds of the critical path
 
@@ -180,6 +182,7 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
         pick_s=pick,
         ready_gate_s=pick - clear - 0.002,
         clear_gate_s=period - clear - 0.004,
+        quiet_gate_s=max(period - contact - QUIET_LEAD_S, table_end),
         old_fingers_s=release + 0.003,
         critical=(
             ("release and clamp", release),

@@ -225,6 +225,8 @@ PLAN_DTYPE = np.dtype(
         ("finger_down_m", np.float64),
         ("finger_in_m", np.float64),
         ("table_window_m", np.float64),
+        ("mode_omega_rad_s", np.float64),
+        ("load_quiet_m", np.float64),  # amplitude of the load that counts as standing
         ("mode", np.float64, (8,)),  # the table's mode over one period: see step_deflection
         ("master_acceleration_1_s", np.float64),
         ("master_jerk_1_s2", np.float64),

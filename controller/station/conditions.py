@@ -1,5 +1,7 @@
 """Conditions: evaluated once a cycle from inputs and state; interlocks and start inhibits follow."""
 
+from math import sqrt
+
 import numpy as np
 
 from controller.shared.conditions import CONDITION_COUNT, INTERLOCKS, ConditionId
@@ -37,6 +39,15 @@ def _table_in_position(station, plan):
         if abs(table.actual_position_m - plan.table_end_m[end]) <= near:
             return True
     return False
+
+
+@kernel
+def _load_amplitude(station, plan):
+    """Amplitude of the load's swing behind the encoder, as the believed mode predicts it."""
+    if not plan.mode_omega_rad_s > 0.0:
+        return 0.0
+    rate = station.web.deflection_m_s / plan.mode_omega_rad_s
+    return sqrt(station.web.deflection_m * station.web.deflection_m + rate * rate)
 
 
 @kernel
@@ -97,6 +108,9 @@ def evaluate_conditions(state, station_index, inputs, plan):
         clear = _fingers_at(station, plan, first, 0.0, 0.0, near)
         known[ConditionId.LEFT_FINGERS_CLEAR + pair] = clear
     known[ConditionId.TABLE_IN_POSITION] = _table_in_position(station, plan)
+    known[ConditionId.LOAD_QUIET] = station.smooth or _load_amplitude(station, plan) <= (
+        plan.load_quiet_m
+    )
     known[ConditionId.RUNNING] = target_speed(state) > 0.0
     known[ConditionId.MOVES_DONE] = moves_done(station)
     known[ConditionId.TENSION_PRESENT] = reported.tension_n > 0.3 * plan.web.tension_n

@@ -43,6 +43,7 @@ def enter_section(station, plan, section_id, position_s):
     """Start a section at a master position; relative cams continue from where their axes stand."""
     section = plan.sections[section_id]
     station.status.section = section_id
+    station.smooth = 1
     station.next_gate = section.first_gate
     station.next_switch = section.first_switch
     station.frozen = 0
@@ -117,6 +118,14 @@ def step_ahead(station, section, target_speed, period_s):
 
 
 @kernel
+def ahead_rests(station, plan):
+    """True when the arm that went ahead stands: it waits for the master, or both were stopped."""
+    section = plan.sections[station.status.section]
+    ahead = station.ahead
+    return ahead.speed == 0.0 or ahead.position >= max(section.ahead_s[0], section.ahead_s[1])
+
+
+@kernel
 def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     """Advance the master in a section; PASSED_END once it stands at or beyond the section's end.
 
@@ -138,6 +147,8 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     if hold < master.position:
         hold = inf
     step_master_towards(master, target_speed, hold, period_s)
+    if master.position > section.release_s and master.speed != 1.0:
+        station.smooth = 0
     _pass_gates(state, station_index, plan, section)
     if master.position >= section.length_s:
         return PASSED_END

@@ -23,6 +23,7 @@ from controller.station.feeders import (
 from controller.station.kernel import kernel
 from controller.station.player import (
     NOTHING,
+    ahead_rests,
     cancel_moves,
     enter_section,
     move_setpoints,
@@ -366,6 +367,8 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
         move_setpoints(station)
     master = station.master
     station.at_rest = master.speed == 0.0 and master.acceleration == 0.0
+    if station.status.sequence == SequenceState.SECTION and not ahead_rests(station, plan):
+        station.at_rest = 0
     station.status.master_s = master.position
     station.status.master_speed = master.speed
 

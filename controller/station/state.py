@@ -172,6 +172,7 @@ STATION_STATE_DTYPE = np.dtype(
         ("state_since_ns", np.int64),
         ("layer_ns", np.int64),
         ("pair_ns", np.int64),
+        ("smooth", np.uint8),  # the half fold ran at full speed so far, as its cams are made for
         ("frozen", np.uint8),  # the master stands at a gate, everything at rest
         ("step_started", np.uint8),
         ("enable", np.uint8),  # drives wanted in OPERATION ENABLED
