@@ -78,7 +78,7 @@ async def serve_stock(folder: Path, rate_hz: float) -> None:
             return User(role=UserRole.User, name=username) if username == USER else None
 
     identity = own_identity(folder / "stock", "urn:stock", ["127.0.0.1"])
-    server = Server(user_manager=Users())  # type: ignore[arg-type]
+    server = Server(user_manager=Users())
     await server.init()
     server.set_endpoint("opc.tcp://127.0.0.1:0/")
     server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])

@@ -220,7 +220,7 @@ class TrustList:
 
 def split_chain(blob: bytes) -> list[x509.Certificate]:
     """Return the certificates of a concatenated DER chain; CertificateError if one is unreadable."""
-    chain = []
+    chain: list[x509.Certificate] = []
     while blob and len(chain) < CHAIN_LENGTH_MAX:
         size = _der_size(blob)
         try:

@@ -3,7 +3,7 @@
 import datetime
 import operator
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +46,7 @@ def make_event(
     message: str,
     severity: int,
     time: datetime.datetime,
-    extra: dict[Path, ua.Variant] | None = None,
+    extra: Mapping[Any, ua.Variant] | None = None,
     condition_id: ua.NodeId | None = None,
 ) -> Event:
     """Return an event with BaseEventType's fields and `extra`."""

@@ -97,7 +97,11 @@ class BoundedBuffer(Buffer):
         return clone
 
 
-class _CountedNull(type(ua_binary.Primitives.Null)):  # item 8: an array of Null has no size
+class _CountedNull:  # item 8: an array of Null has no size
+    @staticmethod
+    def pack(data: Any) -> bytes:
+        return b""
+
     @staticmethod
     def unpack(data: Any) -> None:
         data.read(0)
@@ -311,7 +315,7 @@ class ShutProtocol(OPCUAProtocol):
         self._paused = False
         self.processor = Channel(self.application, transport, self.policies)
         self.clients.append(self)
-        self.messages = asyncio.Queue()
+        self.messages: asyncio.Queue[bytes] = asyncio.Queue()
         self._task = asyncio.get_running_loop().create_task(self._converse())
         self._watch = asyncio.get_running_loop().call_later(limits.UNAUTHENTICATED_S, self._look)
 

@@ -83,7 +83,8 @@ class HistoryService:
             if not isinstance(kept, _Span):
                 raise ua.UaStatusCodeError(Status.BadContinuationPointInvalid)
             return kept.span
-        start, end = getattr(details, "StartTime", None), getattr(details, "EndTime", None)
+        start: Any = getattr(details, "StartTime", None)
+        end: Any = getattr(details, "EndTime", None)
         count = int(getattr(details, "NumValuesPerNode", 0))
         given = [_is_given(start), _is_given(end), count > 0]
         if sum(given) < 2:

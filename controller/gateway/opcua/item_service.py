@@ -11,7 +11,7 @@ from controller.gateway.opcua.events import EventFilter
 from controller.gateway.opcua.monitored import DataItem, EventItem, Mode, revise_sampling_ms
 from controller.gateway.opcua.samples import Sample
 from controller.gateway.opcua.sessions import Session
-from controller.gateway.opcua.subscriptions import Subscription, Subscriptions
+from controller.gateway.opcua.subscriptions import Item, Subscription, Subscriptions
 from controller.gateway.opcua.users import Role
 from controller.settings.opcua import OpcUaSettings
 
@@ -130,10 +130,11 @@ class ItemService:
             if request.ItemToMonitor.IndexRange:
                 raise ua.UaStatusCodeError(Status.BadIndexRangeInvalid)
             if request.ItemToMonitor.AttributeId == ua.AttributeIds.EventNotifier:
-                item = self._event_item(session, subscription, request, watched)
+                item: Item = self._event_item(session, subscription, request, watched)
             else:
-                item = self._data_item(subscription, request, watched, timestamps)
-                result.RevisedSamplingInterval = item.sampling_s * 1000.0
+                data_item = self._data_item(subscription, request, watched, timestamps)
+                result.RevisedSamplingInterval = data_item.sampling_s * 1000.0
+                item = data_item
         except ua.UaStatusCodeError as error:
             result.StatusCode = ua.StatusCode(error.code)
             return result

@@ -110,7 +110,7 @@ class DataItem:
 
     def drain(self, room: int) -> list[tuple[int, bytes]]:
         """Take up to `room` notifications; the overflow bit goes where values are missing."""
-        taken = []
+        taken: list[tuple[int, bytes]] = []
         while self.queue and len(taken) < room:
             data = self.queue.popleft().binary(self.timestamps, self.overflow)
             self.overflow = False

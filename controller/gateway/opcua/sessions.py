@@ -90,8 +90,11 @@ class Sessions:
 
     def check_room(self, session: Session, user: User) -> None:
         """Raise BadTooManySessions where a user has all the sessions he may have."""
-        others = [each for each in self if each is not session and each.user is not None]
-        own = [each for each in others if each.user.name == user.name]
+        own = [
+            each
+            for each in self
+            if each is not session and each.user is not None and each.user.name == user.name
+        ]
         if len(own) >= self._settings.sessions_per_user_max:
             self._make_room([each for each in own if not each.is_alive])
 

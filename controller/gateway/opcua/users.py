@@ -7,10 +7,12 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import argon2
 import yaml
 
+Row = dict[str, Any]
 FIRST_USER = "admin"
 FIRST_PASSWORD_LIFETIME_S = 24 * 3600.0
 PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX = 10, 256
@@ -49,7 +51,7 @@ class UsersFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._users: dict[str, dict] = {}
+        self._users: dict[str, Row] = {}
         self._stamp: tuple[int, int] | None = None
         self._lock = threading.Lock()
 
@@ -111,13 +113,13 @@ class UsersFile:
         del users[name]
         self._save(users)
 
-    def _known(self, name: str) -> dict[str, dict]:
+    def _known(self, name: str) -> dict[str, Row]:
         users = self._load()
         if name not in users:
             raise UsersError(f"user {name!r} is unknown; there are {', '.join(users) or 'none'}")
         return users
 
-    def _row(self, password: str, roles: frozenset[Role]) -> dict:
+    def _row(self, password: str, roles: frozenset[Role]) -> Row:
         if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
             raise UsersError(
                 f"password of {len(password)} characters: "
@@ -125,7 +127,7 @@ class UsersFile:
             )
         return {"roles": sorted(map(str, roles)), "password": _HASHER.hash(password)}
 
-    def _load(self) -> dict[str, dict]:
+    def _load(self) -> dict[str, Row]:
         with self._lock:
             try:
                 status = self.path.stat()
@@ -136,7 +138,7 @@ class UsersFile:
                 self._stamp = stamp
             return self._users
 
-    def _save(self, users: dict[str, dict]) -> None:
+    def _save(self, users: dict[str, Row]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -156,11 +158,11 @@ def parse_roles(names: list[str]) -> frozenset[Role]:
     return frozenset(known[name.lower()] for name in names)
 
 
-def _roles(name: str, row: dict) -> frozenset[Role]:
+def _roles(name: str, row: Row) -> frozenset[Role]:
     return parse_roles([str(role) for role in row.get("roles", [])])
 
 
-def _parse(path: Path) -> dict[str, dict]:
+def _parse(path: Path) -> dict[str, Row]:
     content = yaml.safe_load(path.read_text()) or {}
     users = content.get("users") if isinstance(content, dict) else None
     if not isinstance(users, dict):

@@ -262,6 +262,7 @@ class _Transaction:
 
 
 def _stored(row: tuple[Any, ...]) -> StoredRecord:
-    *head, body = row
-    head[8] = json.loads(head[8])
-    return StoredRecord(*head, content=json.loads(zlib.decompress(body)))
+    values = list(row)
+    values[8] = json.loads(values[8])
+    values[-1] = json.loads(zlib.decompress(values[-1]))
+    return StoredRecord(*values)

@@ -12,7 +12,7 @@ from asyncua import ua
 from controller.gateway.opcua.events import Event, make_event
 from controller.gateway.opcua.model.model import Kind, Model
 from controller.gateway.opcua.registry import EVERYBODY, OPERATING, Call, Method, Refused
-from controller.gateway.opcua.space import HAS_NOTIFIER
+from controller.gateway.opcua.space import HAS_NOTIFIER, Wanted
 from controller.gateway.records.outbox import Outbox
 from controller.gateway.snapshot import Snapshot
 from controller.shared.alarms import ALARMS, AlarmClass, AlarmDefinition, AlarmId
@@ -93,7 +93,7 @@ class Alarms:
         place = model.settings.stations[station].name
         name = f"{place}.{alarm.name}"
         text = model.text("Alarms", name)
-        wanted = {"ConfirmedState": {}, "Confirm": {}}
+        wanted: Wanted = {"ConfirmedState": {}, "Confirm": {}}
         node = space.instantiate(self.folder, text, name, ALARM_TYPE, wanted)
         condition = Condition(alarm, station, name, node)
         row = ALARMS[alarm]
@@ -353,7 +353,7 @@ class Alarms:
         )
 
     def _packml_alarm(self, condition: Condition) -> Any:
-        alarm = ua.PackMLAlarmDataType()  # type: ignore[attr-defined]  # made from the model at start
+        alarm = ua.PackMLAlarmDataType()  # made from the model at start
         alarm.ID = condition.row.code
         alarm.Value = condition.station + 1
         alarm.Message = condition.row.text

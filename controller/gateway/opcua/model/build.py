@@ -3,6 +3,7 @@
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from asyncua import ua
 
@@ -74,7 +75,7 @@ def build_model(server: GatewayServer, settings: MachineSettings, plant: Plant) 
         commands,
         lambda job: folder.activate(job.recipe, job.parameters),
         folder.active,
-        lambda lots: [material.set_lot(*each) for each in lots.items()] and None,
+        material.set_lots,
     )
     JobManagement(model, plant.outbox, plant.jobs, plant.recipes, engine)
     results = Results(model, plant.outbox, settings.hal == "simulator")
@@ -127,7 +128,7 @@ def _namespace_metadata(model: Model) -> None:
     kind = ua.NodeId(ua.ObjectIds.NamespaceMetadataType)
     node = space.instantiate(parent, OWN_NAMESPACE, OWN_NAMESPACE, kind)
     text = str(node.Identifier)
-    values = (
+    values: tuple[tuple[str, Any, Kind, bool], ...] = (
         ("NamespaceUri", OWN_NAMESPACE, Kind.String, False),
         ("NamespaceVersion", model.server.version, Kind.String, False),
         ("NamespacePublicationDate", datetime.datetime(2026, 1, 1), Kind.DateTime, False),

@@ -2,7 +2,8 @@
 
 from asyncua import ua
 
-from controller.gateway.opcua.model.model import Kind, Model
+from controller.gateway.opcua.model.model import Kind, Model, Reader
+from controller.gateway.opcua.values import LiveValue
 from controller.gateway.snapshot import Snapshot
 from controller.shared.conditions import ConditionId
 from controller.shared.histogram import percentile_ns
@@ -35,7 +36,7 @@ def build_diagnostics(model: Model) -> None:
     }
     slow = _Slow(model)
     for name, field in counters.items():
-        slow.add(folder, ("Diagnostics", name), Kind.Int64, lambda s, f=field: int(s.statistics[f]))
+        slow.add(folder, ("Diagnostics", name), Kind.Int64, _statistic(field))
     for name, phase in PHASES.items():
         group = model.folder(folder, "Diagnostics", name)
         slow.phase(group, name, phase)
@@ -55,13 +56,18 @@ class _Slow:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self._values: list = []  # type: ignore[type-arg]
+        self._values: list[tuple[LiveValue, Reader]] = []
         self._next = 0.0
         model.on_snapshot.append(self.update)
 
     def add(
-        self, parent: ua.NodeId, path: tuple[str, ...], kind: Kind, read, is_array=False
-    ) -> None:  # type: ignore[no-untyped-def]
+        self,
+        parent: ua.NodeId,
+        path: tuple[str, ...],
+        kind: Kind,
+        read: Reader,
+        is_array: bool = False,
+    ) -> None:
         value = self.model.variable(parent, path, kind, None, is_array=is_array)
         self._values.append((value, read))
 
@@ -92,17 +98,21 @@ def build_safety(model: Model) -> None:
             model.variable(group, path, Kind.Boolean, _condition(index, condition), index)
 
 
-def _machine_field(field: str):  # type: ignore[no-untyped-def]
+def _statistic(field: str) -> Reader:
+    return lambda s: int(s.statistics[field])
+
+
+def _machine_field(field: str) -> Reader:
     return lambda s: s.machine[field].item()
 
 
-def _histogram(phase: int):  # type: ignore[no-untyped-def]
+def _histogram(phase: int) -> Reader:
     return lambda s: s.statistics["histogram"][phase].tolist()
 
 
-def _percentile(phase: int, share: float):  # type: ignore[no-untyped-def]
+def _percentile(phase: int, share: float) -> Reader:
     return lambda s: percentile_ns(s.statistics["histogram"][phase], share)
 
 
-def _condition(station: int, condition: ConditionId):  # type: ignore[no-untyped-def]
+def _condition(station: int, condition: ConditionId) -> Reader:
     return lambda s: bool(s.stations[station]["conditions"][condition])

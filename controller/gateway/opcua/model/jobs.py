@@ -72,7 +72,7 @@ class JobManagement:
         text = model.text("JobManagement")
         name = ua.QualifiedName("JobManagement", space.namespaces[JOBS])
         kind = space.type(JOBS, "JobManagementType")
-        methods = {key: {} for key in (*_COMMANDS, "Store", "StoreAndStart", "Update")}
+        methods: Wanted = {key: {} for key in (*_COMMANDS, "Store", "StoreAndStart", "Update")}
         wanted: Wanted = {
             "JobOrderControl": methods,
             "JobOrderResults": {"JobOrderResponseList": {}},
@@ -160,24 +160,24 @@ class JobManagement:
         )
 
     def _order(self, job: Job) -> Any:
-        kind = ua.ISA95JobOrderDataType  # type: ignore[attr-defined]  # made from the model at start
+        kind = ua.ISA95JobOrderDataType  # made from the model at start
         return struct_from_binary(kind, Buffer(job.order))
 
     def _state_data(self, job: Job) -> list[Any]:
-        state = ua.ISA95StateDataType()  # type: ignore[attr-defined]
+        state = ua.ISA95StateDataType()
         state.BrowsePath = ua.RelativePath()
         state.StateText = ua.LocalizedText(job.state.value)
         state.StateNumber = _NUMBERS[job.state]
         return [state]
 
     def _with_state(self, job: Job) -> Any:
-        entry = ua.ISA95JobOrderAndStateDataType()  # type: ignore[attr-defined]
+        entry = ua.ISA95JobOrderAndStateDataType()
         entry.JobOrder = self._order(job)
         entry.State = self._state_data(job)
         return entry
 
     def _response(self, job: Job) -> Any:
-        response = ua.ISA95JobResponseDataType()  # type: ignore[attr-defined]
+        response = ua.ISA95JobResponseDataType()
         response.JobResponseID = job.id
         response.JobOrderID = job.id
         response.Description = ua.LocalizedText(job.note) if job.note else None
@@ -192,7 +192,7 @@ class JobManagement:
         return response
 
     def _work_master(self, name: str) -> Any:
-        master = ua.ISA95WorkMasterDataType()  # type: ignore[attr-defined]
+        master = ua.ISA95WorkMasterDataType()
         master.ID = name
         return master
 
@@ -338,13 +338,13 @@ def _lots(order: Any) -> dict[str, str]:
 
 
 def _parameter(key: str, value: int) -> Any:
-    parameter = ua.ISA95ParameterDataType()  # type: ignore[attr-defined]
+    parameter = ua.ISA95ParameterDataType()
     parameter.ID = key
     parameter.Value = ua.Variant(value, Kind.Int64)
     return parameter
 
 
 def _material(position: str, lot: str, use: str) -> Any:
-    material = ua.ISA95MaterialDataType()  # type: ignore[attr-defined]
+    material = ua.ISA95MaterialDataType()
     material.MaterialClassID, material.MaterialLotID, material.MaterialUse = position, lot, use
     return material

@@ -91,6 +91,11 @@ class Material:
         self.model.tell(event)
         self.show()
 
+    def set_lots(self, lots: dict[str, str]) -> None:
+        """Note the lots that a job says are loaded."""
+        for position, lot in lots.items():
+            self.set_lot(position, lot)
+
     async def _load(self, call: Call) -> list[ua.Variant]:
         position, lot = call.arguments
         self.set_lot((position or "").lower(), lot or "")
@@ -117,7 +122,7 @@ class RecipeFolder:
         self.model = model
         self.outbox = outbox
         self.recipes = recipes
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[str] | None = None
         self.node = model.folder(model.machine, "Recipes")
         names = ("Recipes", "List")
         self._list = model.variable(self.node, names, Kind.String, None, is_array=True)

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from asyncua import ua
 
@@ -17,7 +17,7 @@ from controller.gateway.opcua.values import LiveValue
 from controller.gateway.snapshot import Snapshot
 from controller.settings.machine import MachineSettings
 
-Kind = ua.VariantType
+Kind: TypeAlias = ua.VariantType
 NO_CORE = ua.StatusCodes.BadNoCommunication
 NOT_YET = ua.StatusCodes.BadWaitingForInitialData
 Reader = Callable[[Snapshot], Any]
@@ -296,7 +296,7 @@ def argument(
     """Return a method argument."""
     result = ua.Argument()
     result.Name = name
-    result.DataType = ua.NodeId(kind.value) if isinstance(kind, Kind) else kind
+    result.DataType = kind if isinstance(kind, ua.NodeId) else ua.NodeId(kind.value)
     result.ValueRank = 1 if is_array else -1
     result.ArrayDimensions = [0] if is_array else []
     result.Description = ua.LocalizedText(description)

@@ -230,6 +230,6 @@ def _consumed(snapshot: Snapshot) -> list[Any]:
 
 
 def _count(number: int, name: str, count: int) -> Any:
-    result = ua.PackMLCountDataType()  # type: ignore[attr-defined]  # made from the model at start
+    result = ua.PackMLCountDataType()  # made from the model at start
     result.ID, result.Name, result.Count, result.AccCount = number, name, count, count
     return result

@@ -88,7 +88,7 @@ class Results:
 
     def result(self, record: StoredRecord) -> Any:
         """Return a record as ResultDataType: meta data, and the whole record as JSON."""
-        meta = ua.ResultMetaDataType()  # type: ignore[attr-defined]  # made from the model at start
+        meta = ua.ResultMetaDataType()  # made from the model at start
         meta.ResultId = record.result_id
         meta.HasTransferableDataOnFile = False
         meta.IsPartial = False
@@ -103,14 +103,14 @@ class Results:
         meta.InternalConfigurationId = record.software
         meta.JobId = record.job
         meta.CreationTime = from_ns(record.finished_ns)
-        times = ua.ProcessingTimesDataType()  # type: ignore[attr-defined]
+        times = ua.ProcessingTimesDataType()
         times.StartTime, times.EndTime = from_ns(record.started_ns), from_ns(record.finished_ns)
         meta.ProcessingTimes = times
         meta.ResultEvaluation = ua.ResultEvaluationEnum(
             OK if record.verdict == Verdict.GOOD else NOT_OK
-        )  # type: ignore[attr-defined]
+        )
         meta.ResultEvaluationDetails = ua.LocalizedText(", ".join(record.content["reasons"]))
-        result = ua.ResultDataType()  # type: ignore[attr-defined]
+        result = ua.ResultDataType()
         result.ResultMetaData = meta
         content = json.dumps(record.content | {"lots": record.lots, "serial": record.serial})
         result.ResultContent = [ua.Variant(content, Kind.String)]
