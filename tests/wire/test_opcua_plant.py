@@ -128,7 +128,7 @@ def test_a_job_is_stored_started_followed_and_ends_with_its_cells(stage: Stage) 
         response = await eventually(ended)
         made = {each["ID"]: each["value"] for each in response["jobResponseData"]}
         assert made["GoodCells"] in (2, [0, 2])
-        assert core.acknowledged == int(core.memory["records"]["newest"])
+        await eventually(lambda: core.acknowledged == int(core.memory["records"]["newest"]))
         results = bench.gateway.outbox.of_job("J1")
         assert len(results) == 2
         cleared = await job_call(node, bench, "Clear", "J1")
