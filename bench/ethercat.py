@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import pysoem
 from numba import njit
 
 from drivers.ethercat.bring_up import Bus
@@ -183,7 +182,9 @@ def _print(result: dict[str, Any]) -> None:
     print(f"{result['drives']} drives, {result['tier']}: frame cost {result['frame_cost_us']} us")
     for load in ("quiet", "busy"):
         for name, row in result.get(load, {}).items():
-            print(f"  {load:5} {name:6} " + "  ".join(f"{key} {value}" for key, value in row.items()))
+            print(
+                f"  {load:5} {name:6} " + "  ".join(f"{key} {value}" for key, value in row.items())
+            )
 
 
 def main() -> None:

@@ -1,14 +1,18 @@
 """A laser distance sensor at the dancer: RTU over TCP, a float in metres with its words swapped."""
 
-from drivers.devices.modbus_description import Encoding as E
-from drivers.devices.modbus_description import ModbusDescription, ModbusRegister, Table
+from drivers.devices.modbus_description import (
+    Encoding,
+    ModbusDescription,
+    ModbusRegister,
+    Table,
+)
 
 DEVICE = ModbusDescription(
     name="dancer_sensor",
     title="laser distance sensor, dancer position",
     registers=(
-        ModbusRegister("position", Table.HOLDING, 16, E.F32, 1.0, -0.05, 0.05),
-        ModbusRegister("status", Table.HOLDING, 18, E.U16),
+        ModbusRegister("position", Table.HOLDING, 16, Encoding.F32, 1.0, -0.05, 0.05),
+        ModbusRegister("status", Table.HOLDING, 18, Encoding.U16),
     ),
     values=("position",),
     status="status",

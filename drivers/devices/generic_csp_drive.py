@@ -1,4 +1,4 @@
-"""A CiA 402 servo drive with the full cyclic map: position target with both feed-forwards, mode in the PDO."""
+"""A CiA 402 servo drive with the full cyclic map: both feed-forwards, and the mode in the PDO."""
 
 from drivers.cia402 import ObjectIndex as I
 from drivers.devices.description import (

@@ -91,7 +91,9 @@ class Acyclic:
             if reply is not None:
                 end = _DATA + len(data)
                 return reply[_DATA:end], int.from_bytes(reply[end : end + 2], "little")
-        raise BusError(f"no answer to {command.name}: expected a frame back, found none; check cable")
+        raise BusError(
+            f"no answer to {command.name}: expected a frame back, found none; check cable"
+        )
 
     def count(self) -> int:
         """Return how many slaves answer."""
@@ -169,7 +171,9 @@ class Acyclic:
             return reply[4 : 8 - (reply[0] >> 2 & 3)]
         size = int.from_bytes(reply[4:8], "little")
         if size > len(reply) - 8:
-            raise BusError(f"slave {position + 1}: SDO {where}: {size} bytes do not fit one transfer")
+            raise BusError(
+                f"slave {position + 1}: SDO {where}: {size} bytes do not fit one transfer"
+            )
         return reply[8 : 8 + size]
 
     def sdo_write(self, position: int, index: int, subindex: int, data: bytes) -> None:
@@ -181,5 +185,3 @@ class Acyclic:
         else:
             request = struct.pack("<BHBI", 0x21, index, subindex, len(data)) + data
         self._sdo(position, request, where)
-
-

@@ -4,11 +4,11 @@ The compiled exchange takes over in SAFE-OP; OP is asked for while it runs, so n
 gap. pysoem keeps a socket of its own for the slow path, filtered from the cyclic frames.
 """
 
-import os
 import socket
 import struct
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -337,10 +337,10 @@ class Bus:
 def _sockets() -> set[int]:
     """Return this process's socket descriptors."""
     found = set()
-    for name in os.listdir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         try:
-            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                found.add(int(name))
+            if str(entry.readlink()).startswith("socket:"):
+                found.add(int(entry.name))
         except OSError:
             continue
     return found

@@ -50,9 +50,7 @@ def receive_until(link, deadline_ns):
         if left_ns <= 0:
             return
         if not link.busy_poll:
-            wait_readable(
-                link.descriptor, poll, poll.ctypes.data, time, time.ctypes.data, left_ns
-            )
+            wait_readable(link.descriptor, poll, poll.ctypes.data, time, time.ctypes.data, left_ns)
         drain(link)
 
 

@@ -273,7 +273,9 @@ def _map_channels(link: np.void, setup: SlaveSetup, place_: Placement) -> None:
             )
         kind = model.object(*entry).type
         if kind not in (ObjectType.BIT, ObjectType.I16):
-            raise TopologyError(f"{setup.label}: {channel.signal.name}: {kind.name} is no channel type")
+            raise TopologyError(
+                f"{setup.label}: {channel.signal.name}: {kind.name} is no channel type"
+            )
         link["signals"][count] = (
             channel.unit_per_count, channel.signal, setup.station, channel.element,
             first_bit + bits[entry], kind.bits,
@@ -333,5 +335,3 @@ def _frame_bytes(first: int, size: int, reference: int | None) -> bytes:
     header = b"\xff" * 6 + SOURCE_ADDRESS + struct.pack(">H", ETHERTYPE)
     frame = header + struct.pack("<H", len(body) | DATAGRAM_TYPE << 12) + body
     return frame.ljust(FRAME_BYTES_MIN, b"\x00")
-
-

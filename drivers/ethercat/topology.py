@@ -106,13 +106,13 @@ def station_slaves(station: int) -> tuple[SlaveSetup, ...]:
     compact = {AxisKind.FINGER_IN, AxisKind.FINGER_DOWN}
     drives = tuple(
         drive_setup(
-            axis, station, "generic_compact_drive" if AXIS_KIND[axis] in compact else "generic_csp_drive"
+            axis,
+            station,
+            "generic_compact_drive" if AXIS_KIND[axis] in compact else "generic_csp_drive",
         )
         for axis in AxisId
     )
-    digital = SlaveSetup(
-        device("generic_digital_terminal"), station, channels=DIGITAL_CHANNELS
-    )
+    digital = SlaveSetup(device("generic_digital_terminal"), station, channels=DIGITAL_CHANNELS)
     analogue = device("generic_analogue_terminal")
     return (
         *drives,
@@ -166,14 +166,16 @@ def _read_slave(row: Any, where: str) -> SlaveSetup:
         raise TopologyError(f"{where}: expected a mapping with at least the key device")
     unknown = set(row) - _SLAVE_KEYS
     if unknown:
-        raise TopologyError(f"{where}: unknown key {sorted(unknown)[0]}")
+        raise TopologyError(f"{where}: unknown key {min(unknown)}")
     try:
         model = device(str(row["device"]))
     except KeyError as error:
         raise TopologyError(f"{where}: {error.args[0]}") from None
     axis = row.get("axis")
     if axis is not None and axis not in AxisId.__members__:
-        raise TopologyError(f"{where}.axis = {axis}: not an axis; known: {', '.join(AxisId.__members__)}")
+        raise TopologyError(
+            f"{where}.axis = {axis}: not an axis; known: {', '.join(AxisId.__members__)}"
+        )
     if (axis is None) == (model.kind is DeviceKind.DRIVE):
         raise TopologyError(f"{where}: a drive needs an axis, a terminal has none")
     identity = row.get("identity")

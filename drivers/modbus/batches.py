@@ -26,7 +26,9 @@ class Batch:
 def batches(device: ModbusDescription) -> tuple[Batch, ...]:
     """Return the fewest read requests for a device's inputs; triggers and coils are written, not read."""
     found: list[Batch] = []
-    readable = [r for r in device.registers if r.name != device.trigger and r.table is not Table.COIL]
+    readable = [
+        r for r in device.registers if r.name != device.trigger and r.table is not Table.COIL
+    ]
     for register in sorted(readable, key=lambda r: (r.table.value, r.address)):
         last = found[-1] if found else None
         end = register.address + register.encoding.registers
@@ -36,7 +38,11 @@ def batches(device: ModbusDescription) -> tuple[Batch, ...]:
             or register.address - (last.address + last.count) > GAP_MAX
             or end - last.address > COUNT_MAX
         ):
-            found.append(Batch(register.table, register.address, end - register.address, (register,)))
+            found.append(
+                Batch(register.table, register.address, end - register.address, (register,))
+            )
         else:
-            found[-1] = Batch(last.table, last.address, end - last.address, (*last.registers, register))
+            found[-1] = Batch(
+                last.table, last.address, end - last.address, (*last.registers, register)
+            )
     return tuple(found)

@@ -25,7 +25,9 @@ class Endpoint:
     @property
     def label(self) -> str:
         """The device in a message."""
-        return f"station {self.station} {self.channel or self.device.name} ({self.host}:{self.port})"
+        return (
+            f"station {self.station} {self.channel or self.device.name} ({self.host}:{self.port})"
+        )
 
 
 @dataclass(frozen=True, slots=True)

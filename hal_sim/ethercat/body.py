@@ -64,6 +64,11 @@ class Body:
         return self.header["segment"]
 
     @property
+    def plant(self) -> np.ndarray:
+        """The plant's context."""
+        return self.buffer[int(self.header["plant_start"]) : int(self.header["plant_end"])]
+
+    @property
     def wire(self) -> np.void:
         """The wire's record."""
         return self.header["wire"]
@@ -117,10 +122,15 @@ def _slaves(header, body):
     return body[start:end].view(SLAVE_DTYPE)
 
 
-@njit(types.int64(BYTES_TYPE, BYTES_TYPE, types.int64, types.int64), cache=True, nogil=True, error_model="numpy")
+@njit(
+    types.int64(BYTES_TYPE, BYTES_TYPE, types.int64, types.int64),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
 def serve_frame(body, frame, length, now_ns):
     """Carry one frame; returns how many replies lie in the wire's record."""
-    header = body[: _BODY_BYTES].view(BODY_DTYPE)[0]
+    header = body[:_BODY_BYTES].view(BODY_DTYPE)[0]
     slaves = _slaves(header, body)
     return carry(header.segment, slaves, header.wire, frame, length, now_ns)
 

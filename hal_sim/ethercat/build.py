@@ -135,9 +135,7 @@ def _build_drive(drive: np.void, setup: SlaveSetup, offsets: dict[tuple[int, int
         drive[name] = offsets.get((index, 0), -1)
 
 
-def _build_channels(
-    slave: np.void, setup: SlaveSetup, offsets: dict[tuple[int, int], int]
-) -> None:
+def _build_channels(slave: np.void, setup: SlaveSetup, offsets: dict[tuple[int, int], int]) -> None:
     for n, channel in enumerate(setup.channels):
         entry = (channel.index, channel.subindex)
         kind = setup.device.object(*entry).type

@@ -1,4 +1,4 @@
-"""Distributed clocks, compiled: a local clock that drifts, the system time on top, the loop that steers it."""
+"""Distributed clocks, compiled: a drifting local clock, the system time on top, and its control loop."""
 
 import numpy as np
 from numba import njit

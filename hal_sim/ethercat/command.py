@@ -78,7 +78,9 @@ def main() -> None:
     size.add_argument("--stations", type=int, default=1, help="reference stations")
     parser.add_argument("--modbus-port", type=int, help="first port of cameras and sensors")
     options = parser.parse_args()
-    topology = drives_topology(options.drives) if options.drives else stacker_topology(options.stations)
+    topology = (
+        drives_topology(options.drives) if options.drives else stacker_topology(options.stations)
+    )
     if options.veth:
         make_veth(*options.veth)
     interface = options.interface or options.veth[1]

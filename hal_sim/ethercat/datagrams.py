@@ -41,13 +41,17 @@ def _physical(segment, slave, position, ways, address, size, frame, data, combin
     if ways == _READ | _WRITE:
         # The slave's answer must not overwrite what is still to be written: write goes first
         # in the shared buffer only where the memory was read aside.
-        counter = _exchange_memory(segment, slave, position, address, size, frame, data, combine, now_ns)
+        counter = _exchange_memory(
+            segment, slave, position, address, size, frame, data, combine, now_ns
+        )
     elif ways == _READ:
         counter = np.int64(
             read_memory(segment, slave, position, address, size, frame, data, combine, now_ns)
         )
     else:
-        counter = np.int64(write_memory(segment, slave, position, address, size, frame, data, now_ns))
+        counter = np.int64(
+            write_memory(segment, slave, position, address, size, frame, data, now_ns)
+        )
     return counter
 
 
@@ -59,7 +63,9 @@ def _exchange_memory(segment, slave, position, address, size, frame, data, combi
     counter = 0
     for n in range(size):
         old = frame[data + n]
-        read = read_memory(segment, slave, position, address + n, 1, frame, data + n, combine, now_ns)
+        read = read_memory(
+            segment, slave, position, address + n, 1, frame, data + n, combine, now_ns
+        )
         new = frame[data + n]
         frame[data + n] = old
         wrote = write_memory(segment, slave, position, address + n, 1, frame, data + n, now_ns)
@@ -113,7 +119,11 @@ def _logical_way(segment, slave, position, way, address, size, frame, data, now_
         physical, offset, count = _logical_window(slave, row, address, size)
         if count <= 0:
             continue
-        if slave.memory[row + 6] == 0 and slave.memory[row + 7] == 7 and slave.memory[row + 10] == 0:
+        if (
+            slave.memory[row + 6] == 0
+            and slave.memory[row + 7] == 7
+            and slave.memory[row + 10] == 0
+        ):
             if way == _READ:
                 took |= read_memory(
                     segment, slave, position, physical, count, frame, data + offset, False, now_ns
@@ -155,7 +165,12 @@ def _ways(command, addressed):
 _I64 = types.int64
 
 
-@njit(_I64(SEGMENT_TYPE, SLAVE_TYPE, _I64, _I64, BYTES_TYPE, _I64, _I64, _I64), cache=True, nogil=True, error_model="numpy")
+@njit(
+    _I64(SEGMENT_TYPE, SLAVE_TYPE, _I64, _I64, BYTES_TYPE, _I64, _I64, _I64),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
 def _one_slave(segment, slave, position, command, frame, header, size, now_ns):
     """Let one slave carry out one datagram; returns the working counter's increment."""
     data = header + _HEADER
@@ -172,9 +187,7 @@ def _one_slave(segment, slave, position, command, frame, header, size, now_ns):
     ways = _ways(command, addressed)
     if ways == 0:
         return 0
-    return _physical(
-        segment, slave, position, ways, offset, size, frame, data, broadcast, now_ns
-    )
+    return _physical(segment, slave, position, ways, offset, size, frame, data, broadcast, now_ns)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -206,7 +219,12 @@ def _well_formed(frame, length):
         header = end
 
 
-@njit(_I64(SEGMENT_TYPE, SLAVES_TYPE, BYTES_TYPE, _I64, _I64), cache=True, nogil=True, error_model="numpy")
+@njit(
+    _I64(SEGMENT_TYPE, SLAVES_TYPE, BYTES_TYPE, _I64, _I64),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
 def process_frame(segment, slaves, frame, length, now_ns):
     """Pass a frame through the segment in place; returns its length, 0 where it is no EtherCAT.
 

@@ -246,5 +246,3 @@ def carry(segment, slaves, wire, frame, length, now_ns):
         wire.cyclic_frames += 1
         _release_held(wire)
     return wire.reply_count
-
-

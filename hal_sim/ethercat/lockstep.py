@@ -104,7 +104,9 @@ def exchange(image, context):
 class Lockstep:
     """A bus in memory: `context` is for `exchange`, the rest for tests and set-up."""
 
-    def __init__(self, topology: Topology, **machine: Any) -> None:
+    def __init__(
+        self, topology: Topology, plant_exchange: Any = bench_drives.exchange, **machine: Any
+    ) -> None:
         body = make_body(topology, **machine)
         self.topology = topology
         self.context = np.zeros(_HEAD_BYTES + body.buffer.nbytes, np.uint8)
@@ -113,6 +115,10 @@ class Lockstep:
         self._state["link"] = make_link(topology).view(LINK_DTYPE)[0]
         self.body = Body.over(self.context[_HEAD_BYTES:])
         self.acyclic = Acyclic(self.transfer)
+        # The machine was on before the bus: its first answer is no row of zeros.
+        begin_tick(self.body.buffer, 0)
+        plant_exchange(self.body.image, plant_bytes(self.body.buffer))
+        end_tick(self.body.buffer)
 
     @property
     def link(self) -> np.void:

@@ -20,7 +20,7 @@ from hal_sim.ethercat.layout import (
     SYNC_MANAGERS,
 )
 from hal_sim.ethercat.mailbox import mailbox_full, post, serve
-from hal_sim.ethercat.mapping import rebuild_mapping
+from hal_sim.ethercat.mapping import give_inputs, rebuild_mapping
 from hal_sim.ethercat.states import al_state, check_sync, request_state
 
 _RAM = 0x1000
@@ -33,7 +33,7 @@ _SII_CONTROL, _SII_ADDRESS = int(Register.SII_CONTROL), int(Register.SII_ADDRESS
 _SII_DATA, _SII_CONFIG = int(Register.SII_DATA), int(Register.SII_CONFIG)
 _PORTS, _SYSTEM = int(Register.DC_PORT_TIME), int(Register.DC_SYSTEM_TIME)
 _WATCHDOG_STATUS = int(Register.WATCHDOG_STATUS)
-_INIT, _PREOP = int(AlState.INIT), int(AlState.PREOP)
+_INIT, _PREOP, _SAFEOP = int(AlState.INIT), int(AlState.PREOP), int(AlState.SAFEOP)
 _DIVIDER, _TIME = int(Register.WATCHDOG_DIVIDER), int(Register.WATCHDOG_TIME)
 _FULL = 0x08
 
@@ -124,6 +124,8 @@ def _act(segment, slave, position, address, size, data, offset, now_ns):
         if al_state(slave) == _PREOP:
             rebuild_mapping(slave)
         request_state(slave)
+        if al_state(slave) == _SAFEOP:
+            give_inputs(slave)
     elif _touches(address, size, _SII_CONTROL, _SII_CONTROL + 2):
         _read_sii(slave)
     elif _touches(address, size, _MANAGER, _MANAGERS_END):
@@ -189,7 +191,14 @@ def power_on(slave):
     slave.drive.fault_code = slave.drive.previous_controlword = 0
 
 
-@njit(types.boolean(SEGMENT_TYPE, SLAVE_TYPE, _I64, _I64, _I64, BYTES_TYPE, _I64, types.boolean, _I64), cache=True, nogil=True, error_model="numpy")
+@njit(
+    types.boolean(
+        SEGMENT_TYPE, SLAVE_TYPE, _I64, _I64, _I64, BYTES_TYPE, _I64, types.boolean, _I64
+    ),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
 def read_memory(segment, slave, position, address, size, data, offset, combine, now_ns):
     """Read a slave's memory into a datagram; returns whether it was granted.
 
@@ -213,7 +222,12 @@ def read_memory(segment, slave, position, address, size, data, offset, combine, 
     return True
 
 
-@njit(types.boolean(SEGMENT_TYPE, SLAVE_TYPE, _I64, _I64, _I64, BYTES_TYPE, _I64, _I64), cache=True, nogil=True, error_model="numpy")
+@njit(
+    types.boolean(SEGMENT_TYPE, SLAVE_TYPE, _I64, _I64, _I64, BYTES_TYPE, _I64, _I64),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
 def write_memory(segment, slave, position, address, size, data, offset, now_ns):
     """Write a datagram into a slave's memory and act on it; returns whether it was granted."""
     if address + size > slave.memory.size:

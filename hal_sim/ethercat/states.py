@@ -1,4 +1,4 @@
-"""The AL state machine (ETG.1000.6, clause 6.4.1), compiled: what a slave grants, refuses and falls back to."""
+"""The AL state machine (ETG.1000.6, clause 6.4.1), compiled: what a slave grants, refuses and leaves."""
 
 import numpy as np
 from numba import njit

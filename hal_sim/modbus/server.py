@@ -51,7 +51,8 @@ class SimModbusDevice:
             self._simulated(), framer=framer, address=(host, port), trace_packet=self._on_packet
         )
         await self._server.serve_forever(background=True)
-        self.port = self._server.transport.sockets[0].getsockname()[1]
+        listener: Any = self._server.transport
+        self.port = listener.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Close the socket and every connection."""
@@ -68,8 +69,9 @@ class SimModbusDevice:
                 blocks[table] = [SimData(0, count=count, values=0, datatype=DataType.BITS)]
             else:
                 blocks[table] = [SimData(0, count=last, values=0, datatype=DataType.REGISTERS)]
-        order = (Table.COIL, Table.DISCRETE, Table.HOLDING, Table.INPUT)
-        data = tuple(blocks[table] for table in order)
+        data = (
+            blocks[Table.COIL], blocks[Table.DISCRETE], blocks[Table.HOLDING], blocks[Table.INPUT],
+        )  # fmt: skip
         return SimDevice(self.device.unit_id, simdata=data, action=self._on_request)
 
     async def _on_request(

@@ -6,6 +6,7 @@ One per cent of the campaign runs always, all of it with `-m long`. Seeds are pr
 import asyncio
 import random
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ campaign = pytest.mark.parametrize(
 
 
 @njit(nogil=True, error_model="numpy")
-def next_random(state):
+def next_random(state: Any) -> Any:
     """xorshift64 over uint64[1]."""
     x = state[0]
     x ^= x << np.uint64(13)
@@ -48,7 +49,7 @@ def next_random(state):
 
 
 @njit(nogil=True, error_model="numpy")
-def mutate(frame, length, state):
+def mutate(frame: Any, length: Any, state: Any) -> Any:
     """Change one to eight bytes, in half of the cases the length too; returns it."""
     for _ in range(1 + next_random(state) % 8):
         frame[next_random(state) % length] = next_random(state) & 0xFF
@@ -58,7 +59,7 @@ def mutate(frame, length, state):
 
 
 @njit(nogil=True, error_model="numpy")
-def same(frame, genuine, first, count):
+def same(frame: Any, genuine: Any, first: int, count: int) -> Any:
     """Whether a stretch of bytes is untouched."""
     for n in range(first, first + count):
         if frame[n] != genuine[n]:
@@ -67,7 +68,7 @@ def same(frame, genuine, first, count):
 
 
 @njit(nogil=True, error_model="numpy")
-def untouched(frame, genuine, size):
+def untouched(frame: Any, genuine: Any, size: int) -> Any:
     """Whether all that identifies a reply is genuine; written from ETG.1000.4, not from the driver.
 
     Left out: Ethernet addresses, the interrupt field, the data, which nothing but the frame check guards.
@@ -84,7 +85,7 @@ def untouched(frame, genuine, size):
 
 
 @njit(nogil=True, error_model="numpy")
-def fuzz_exchange(link, state, count):
+def fuzz_exchange(link: Any, state: Any, count: int) -> Any:
     """Feed mutated replies to the exchange; returns (taken, taken though forged)."""
     taken, forged = 0, 0
     frame, genuine = np.zeros(1536, np.uint8), np.zeros(1536, np.uint8)
@@ -108,7 +109,7 @@ def fuzz_exchange(link, state, count):
 
 
 @njit(nogil=True, error_model="numpy")
-def fuzz_segment(body, frames, lengths, state, count):
+def fuzz_segment(body: Any, frames: Any, lengths: Any, state: Any, count: int) -> Any:
     """Send mutated requests through the segment; returns how many it answered."""
     answered = 0
     frame = np.zeros(1536, np.uint8)
@@ -149,8 +150,12 @@ def test_no_mutated_reply_is_taken_for_a_genuine_one(share: float) -> None:
 
 def requests(bus: Lockstep) -> tuple[np.ndarray, np.ndarray]:
     """Frames of every kind a master sends, to start mutating from."""
-    mailbox = struct.pack("<HHBBHBHBI", 10, 0, 0, 0x03, 0x2000, 0x40, 0x1018, 1, 0).ljust(128, b"\0")
-    kinds = [(command, 0x1001 | 0x0120 << 16, bytes(8)) for command in Command if command]
+    mailbox = struct.pack("<HHBBHBHBI", 10, 0, 0, 0x03, 0x2000, 0x40, 0x1018, 1, 0).ljust(
+        128, b"\0"
+    )
+    kinds: list[tuple[Command, int, bytes]] = [
+        (command, 0x1001 | 0x0120 << 16, bytes(8)) for command in Command if command
+    ]
     kinds += [
         (Command.APWR, 0x1000 << 16, mailbox),
         (Command.APRD, 0x1080 << 16, bytes(128)),
@@ -195,7 +200,7 @@ class Replay:
 
     async def read_input_registers(self, *_: object, **__: object) -> object:
         try:
-            _, pdu = self.framer.handleFrame(self.frame, 1, 7)
+            pdu = self.framer.handleFrame(self.frame, 1, 7)[1]
         except ModbusException:
             pdu = None
         if pdu is None:
@@ -245,7 +250,8 @@ def test_no_mutated_modbus_answer_becomes_a_wrong_reading(share: float) -> None:
 def test_a_modbus_device_survives_any_request(share: float) -> None:
     chance = random.Random(14)
     written: dict[str, float] = {}
-    device = SimModbusDevice(MODBUS_DEVICES["io_block"], lambda: {}, written.__setitem__)
+    device = SimModbusDevice(MODBUS_DEVICES["io_block"], dict, written.__setitem__)
+    core: Any
     core, framer = SimCore([device._simulated()]), FramerSocket(DecodePDU(True))
     genuine = [
         struct.pack(">HHHBBHH", 7, 0, 6, 1, 4, 0, 4),

@@ -129,7 +129,7 @@ def test_a_position_is_carried_on_beyond_32_bits(model: DeviceDescription) -> No
     link, image = link_of(model), np.zeros(1, IMAGE_DTYPE)[0]
     start = int(link["axes"][0]["position"])
     feed = image["inputs"]["stations"][0]["axes"][AxisId.FEED]
-    for turn in range(0, 60):
+    for turn in range(60):
         raw = (turn * 100_000_000) & 0xFFFFFFFF
         link["inputs"][start : start + 4] = list(raw.to_bytes(4, "little"))
         unpack(link, image["inputs"], 1_000_000)

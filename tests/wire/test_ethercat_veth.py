@@ -103,7 +103,9 @@ def test_pysoem_brings_eight_drives_to_op_and_moves_one() -> None:
             "OP with working counter 24",
         )
         exchange.target_counts = 50_000
-        wait_for(lambda: exchange.cycle() and abs(exchange.position - 50_000) <= 1, "in position")
+        wait_for(
+            lambda: exchange.cycle() > 0 and abs(exchange.position - 50_000) <= 1, "in position"
+        )
         master.close()
 
 

@@ -1,4 +1,4 @@
-"""Modbus devices on loopback: our poller and independent clients against the simulated devices, and faults."""
+"""Modbus devices on loopback: our poller and independent clients, and devices that misbehave."""
 
 import asyncio
 import socket
@@ -89,7 +89,9 @@ def test_a_camera_result_is_matched_by_sequence_and_by_nothing_else() -> None:
     async def story(polled: Polled) -> None:
         polled.poller.trigger(7)
         await until(lambda: polled.written.get("trigger") == 7, "the trigger")
-        await until(lambda: polled.poller.counters.mismatched > 3, "an old result, seen and refused")
+        await until(
+            lambda: polled.poller.counters.mismatched > 3, "an old result, seen and refused"
+        )
         assert polled.readings == []
         values.update(x=1e-4, y=-2e-4, theta=3e-3, sequence=7.0)
         await until(lambda: len(polled.readings) == 1, "its result")
@@ -207,7 +209,9 @@ def test_devices_are_polled_side_by_side_and_outputs_reach_the_machine() -> None
         }
         servers[0, "DANCER"].fault = ModbusFault.TIMEOUT
         task = asyncio.create_task(run_all(list(pollers.values())))
-        await until(lambda: {"TENSION", "IO_BLOCK"} <= readings.keys(), "readings despite a dead one")
+        await until(
+            lambda: {"TENSION", "IO_BLOCK"} <= readings.keys(), "readings despite a dead one"
+        )
         assert readings["IO_BLOCK"].values[:2] == (120.0, 80.0)
         assert "DANCER" not in readings
         pollers["IO_BLOCK"].set_output("light_green", 1)
@@ -294,7 +298,9 @@ def test_a_client_written_from_the_specification_reads_and_writes(rtu: bool) -> 
 @pytest.mark.parametrize("device", MODBUS_DEVICES.values(), ids=MODBUS_DEVICES.keys())
 def test_batches_cover_every_readable_register_once(device: ModbusDescription) -> None:
     found = [register for batch in batches(device) for register in batch.registers]
-    expected = [r for r in device.registers if r.table is not Table.COIL and r.name != device.trigger]
+    expected = [
+        r for r in device.registers if r.table is not Table.COIL and r.name != device.trigger
+    ]
     assert sorted(r.name for r in found) == sorted(r.name for r in expected)
     for batch in batches(device):
         end = max(r.address + r.encoding.registers for r in batch.registers)

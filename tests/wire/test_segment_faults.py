@@ -33,7 +33,7 @@ class Bench:
     def start(self) -> "Bench":
         self.bus.bring_up()
         self.cycles(30)
-        assert self.state == BusState.OPERATIONAL
+        assert self.bus_state() == BusState.OPERATIONAL
         assert self.power(AXIS) == PowerState.OPERATION_ENABLED
         return self
 
@@ -41,8 +41,7 @@ class Bench:
     def axes(self) -> np.ndarray:
         return self.image["inputs"]["stations"][0]["axes"]
 
-    @property
-    def state(self) -> BusState:
+    def bus_state(self) -> BusState:
         return BusState(self.image["inputs"]["bus"]["state"])
 
     def power(self, axis: AxisId) -> PowerState:
@@ -86,7 +85,7 @@ def held(bench: Bench, fault: WireFault, magnitude: int = 0) -> None:
     bench.fail(fault, magnitude=magnitude)
     assert bench.cycle() == ExchangeCode.MISSED
     assert np.array_equal(bench.axes, before)
-    assert bench.state == BusState.OPERATIONAL, "a single miss is tolerated"
+    assert bench.bus_state() == BusState.OPERATIONAL, "a single miss is tolerated"
     assert bench.cycle() == ExchangeCode.OK
     assert bench.axes[AXIS]["actual_position_m"] > before[AXIS]["actual_position_m"]
 
@@ -126,7 +125,7 @@ def test_misses_in_a_row_degrade_the_bus_and_then_bring_it_down(bench: Bench) ->
     states = []
     for _ in range(8):
         bench.cycle()
-        states.append(bench.state.name)
+        states.append(bench.bus_state().name)
     assert states == ["OPERATIONAL", *["DEGRADED"] * 3, *["DOWN"] * 2, *["OPERATIONAL"] * 2]
 
 
@@ -134,21 +133,21 @@ def test_a_cut_cable_brings_the_bus_down_in_the_same_cycle(bench: Bench) -> None
     before = bench.axes.copy()
     bench.fail(WireFault.CABLE_CUT, frames=3, slave=2)
     assert bench.cycle() == ExchangeCode.MISSED
-    assert bench.state == BusState.DOWN
+    assert bench.bus_state() == BusState.DOWN
     assert bench.counted("slaves_answering") == 2
     assert np.array_equal(bench.axes, before)
     bench.cycles(3)
-    assert bench.state == BusState.OPERATIONAL
+    assert bench.bus_state() == BusState.OPERATIONAL
 
 
 def test_safeop_with_the_working_counter_whole_is_seen_in_the_same_cycle(bench: Bench) -> None:
     bench.fail(WireFault.SAFEOP_ERROR, magnitude=AlCode.PROCESS_DATA_WATCHDOG)
     assert bench.cycle() == ExchangeCode.OK
     assert bench.image["inputs"]["bus"]["working_counter"] == 3 * DRIVES
-    assert bench.state == BusState.DOWN
+    assert bench.bus_state() == BusState.DOWN
     bench.restore(1)
     bench.cycle()
-    assert bench.state == BusState.OPERATIONAL
+    assert bench.bus_state() == BusState.OPERATIONAL
 
 
 def test_a_drive_fault_arrives_with_its_code_and_goes_by_reset(bench: Bench) -> None:
@@ -156,7 +155,7 @@ def test_a_drive_fault_arrives_with_its_code_and_goes_by_reset(bench: Bench) -> 
     bench.cycles(2)
     assert bench.power(AXIS) == PowerState.FAULT
     assert bench.axes[AXIS]["error_code"] == ErrorCode.OVERCURRENT
-    assert bench.state == BusState.OPERATIONAL, "the bus itself is well"
+    assert bench.bus_state() == BusState.OPERATIONAL, "the bus itself is well"
     stands_m = float(bench.axes[AXIS]["actual_position_m"])
     bench.cycles(5)
     assert bench.axes[AXIS]["actual_position_m"] == stands_m, "a faulted drive does not move"
@@ -169,33 +168,33 @@ def test_a_drive_fault_arrives_with_its_code_and_goes_by_reset(bench: Bench) -> 
 def test_a_power_cycled_slave_is_configured_again(bench: Bench) -> None:
     bench.fail(WireFault.POWER_CYCLE, frames=4)
     bench.cycle()
-    assert bench.state == BusState.DOWN
+    assert bench.bus_state() == BusState.DOWN
     bench.cycles(6)
-    assert bench.state == BusState.DOWN, "it is back, but in INIT and without an address"
+    assert bench.bus_state() == BusState.DOWN, "it is back, but in INIT and without an address"
     topology = bench.bus.topology
     bench.bus.configure(1, topology.slaves[1], place(topology.slaves)[1])
     bench.cycles(20)
-    assert bench.state == BusState.OPERATIONAL
+    assert bench.bus_state() == BusState.OPERATIONAL
     assert bench.power(AXIS) == PowerState.OPERATION_ENABLED
 
 
 def test_100_ms_of_silence_trip_the_drives_own_watchdogs(bench: Bench) -> None:
     bench.fail(WireFault.SILENCE, frames=110)
     bench.cycles(112)
-    assert bench.state == BusState.DOWN
+    assert bench.bus_state() == BusState.DOWN
     code = bench.bus.acyclic.word(1, Register.AL_STATUS_CODE)
     assert code == AlCode.PROCESS_DATA_WATCHDOG
     for slave in range(DRIVES):
         bench.restore(slave)
     bench.cycles(2)
-    assert bench.state == BusState.OPERATIONAL
+    assert bench.bus_state() == BusState.OPERATIONAL
     assert bench.axes[AXIS]["error_code"] == ErrorCode.COMMUNICATION_WATCHDOG
 
 
 def test_50_ms_of_silence_do_not(bench: Bench) -> None:
     bench.fail(WireFault.SILENCE, frames=50)
     bench.cycles(52)
-    assert bench.state == BusState.OPERATIONAL
+    assert bench.bus_state() == BusState.OPERATIONAL
     assert bench.power(AXIS) == PowerState.OPERATION_ENABLED
 
 
@@ -222,7 +221,7 @@ def test_a_late_sync0_ends_op_with_its_own_code(bench: Bench) -> None:
     bench.bus.advance(-int(bench.image["inputs"]["bus"]["clock_offset_ns"]))
     bench.fail(WireFault.LATE_SYNC0, frames=40, magnitude=bench.bus.topology.sync0_shift_ns)
     bench.cycles(14)
-    assert bench.state == BusState.DOWN
+    assert bench.bus_state() == BusState.DOWN
     assert bench.bus.acyclic.word(1, Register.AL_STATUS_CODE) == AlCode.SYNCHRONIZATION_ERROR
 
 
