@@ -78,7 +78,9 @@ def bus(
         table.add_row(*row)
     Console().print(table)
     if expected is not None and len(rows) != len(expected.slaves):
-        raise _failed(BusError(f"{interface}: expected {len(expected.slaves)} slaves, found {len(rows)}"))
+        raise _failed(
+            BusError(f"{interface}: expected {len(expected.slaves)} slaves, found {len(rows)}")
+        )
 
 
 def _read_topology(path: Path) -> Topology:
