@@ -19,7 +19,7 @@ from controller.shared.commands import CommandCode, CommandResult
 from controller.shared.layout import ProcessId
 from controller.shared.packml import State
 from controller.shared.records import Verdict
-from controller.shared.view import SharedView, create_memory, map_memory
+from controller.shared.view import SharedView
 
 CHUNK_S = 0.5
 SECONDS_A_CELL_MAX = 600.0
@@ -48,9 +48,6 @@ class Simulation:
         for index, made in enumerate(self.plans):
             slots[2 * index] = made.record[0]
         self.machine: Machine = build_simulated(machine, plant, slots, seed, faults)
-        self.machine.memory = map_memory(
-            create_memory(self.machine.station_count, self.machine.period_ns)
-        )
         self.machine.loop[0]["digest_wanted"] = 1
         self.view = SharedView(self.machine.memory, ProcessId.SUPERVISOR)
         self.records: list[np.void] = []
@@ -123,7 +120,7 @@ class Simulation:
         for index in range(self.machine.station_count):
             status = self.station(index)["status"]
             raised = np.flatnonzero(status["alarms"])
-            alarms = [f"{AlarmId(i).name} axis {int(status['alarm_axis'][i])}" for i in raised]
+            alarms = [f"{AlarmId(int(i)).name} axis {int(status['alarm_axis'][i])}" for i in raised]
             places.append(
                 f"station {index}: sequence {int(status['sequence'])}, routine "
                 f"{int(status['routine'])} step {int(status['step'])}, sheet {int(status['sheet'])}, "

@@ -31,6 +31,7 @@ from controller.shared.plan import (
     SWITCHES_MAX,
     Action,
     GateKind,
+    RoutineId,
 )
 from drivers.image import AXIS_KIND, AxisId, AxisKind, Polarity
 from motion.cam_table import CamTable, pack
@@ -325,7 +326,7 @@ def _fill_sections(record: np.void, times: Timeline) -> None:
     assert gate_row <= GATES_MAX and switch_row <= SWITCHES_MAX
 
 
-def _fill_routines(record: np.void, tables: dict[int, list[Step]]) -> None:
+def _fill_routines(record: np.void, tables: dict[RoutineId, list[Step]]) -> None:
     row = 0
     for routine, steps in tables.items():
         clamped = [i + 1 for i, step in enumerate(steps) if step.action == Action.FOLD]

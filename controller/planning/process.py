@@ -6,7 +6,14 @@ Run as `python -m controller.planning.process --memory-fd N --config F --recipe 
 import argparse
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from controller.runtime import compile_gate
+
+if __name__ == "__main__":
+    compile_gate.enter()  # before anything brings numba
 
 from controller.planning.cycle_plan import make_plan
 from controller.planning.timeline import PlanRefused
@@ -30,16 +37,24 @@ def write_plans(view: SharedView, config: Path, recipe: Path, slot: int) -> bool
     plans = [make_plan(machine, made, index) for index in range(len(machine.stations))]
     for index, plan in enumerate(plans):
         sequence = view.write_plan(index, slot, plan.record[0])
-        _wait(lambda i=index, s=sequence: view.plan_loaded(i, slot) >= s)  # type: ignore[misc]
+        _wait(partial(_loaded, view, index, slot, sequence))
     answers = []
     for index in range(len(plans)):
         sent = view.send(CommandCode.ACTIVATE_PLAN, station=index, value=float(2 * index + slot))
-        _wait(lambda s=sent: view.answer(s) is not None)  # type: ignore[misc]
+        _wait(partial(_answered, view, sent))
         answers.append(view.answer(sent))
     return all(answer == CommandResult.ACCEPTED for answer in answers)
 
 
-def _wait(done) -> None:  # type: ignore[no-untyped-def]
+def _loaded(view: SharedView, station: int, slot: int, sequence: int) -> bool:
+    return view.plan_loaded(station, slot) >= sequence
+
+
+def _answered(view: SharedView, sequence: int) -> bool:
+    return view.answer(sequence) is not None
+
+
+def _wait(done: Callable[[], bool]) -> None:
     end = time.monotonic() + TAKEN_WITHIN_S
     while not done() and time.monotonic() < end:
         time.sleep(0.002)

@@ -2,4 +2,5 @@
 
 from numba import njit
 
-kernel = njit(cache=True, nogil=True, error_model="numpy")
+# _nrt=False: no reference counts; what would allocate does not compile
+kernel = njit(cache=True, nogil=True, error_model="numpy", _nrt=False)

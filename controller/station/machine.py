@@ -17,7 +17,7 @@ from controller.station.state import SequenceState
 _STATE_COUNT = max(State) + 1
 _NEXT = np.array(
     [
-        [TRANSITIONS.get((s, c), 0) if s in set(State) else 0 for c in Command]
+        [TRANSITIONS.get((State(s), c), 0) if s in set(State) else 0 for c in Command]
         for s in range(_STATE_COUNT)
     ],
     np.int64,
@@ -30,8 +30,15 @@ _REACTIONS[Reaction.STOP] = Command.STOP
 _REACTIONS[Reaction.ABORT] = Command.ABORT
 
 # What must hold before drives may be powered: bits of the start inhibits.
-_SAFETY_BITS = np.uint64(0b11110)
-_BUS_BIT = np.uint64(1 << 5)
+_BEFORE_POWER = (
+    ConditionId.EMERGENCY_STOP_OK,
+    ConditionId.SAFE_TORQUE_OFF_OK,
+    ConditionId.DOOR_CLOSED,
+    ConditionId.AIR_PRESSURE_OK,
+    ConditionId.BUS_OPERATIONAL,
+    ConditionId.PLAN_VALID,
+)
+_RESET_BITS = np.uint64(sum(1 << condition for condition in _BEFORE_POWER))
 OVERRIDE_MIN = 0.01
 
 
@@ -80,7 +87,7 @@ def _packml_command(state, code):
     inhibits = state.machine.start_inhibits
     if code == CommandCode.START and inhibits != 0:
         return CommandResult.REFUSED_INHIBITED
-    if code == CommandCode.RESET and inhibits & (_SAFETY_BITS | _BUS_BIT) != 0:
+    if code == CommandCode.RESET and inhibits & _RESET_BITS != 0:
         return CommandResult.REFUSED_INHIBITED
     if not change_state(state, code):
         return CommandResult.REFUSED_STATE

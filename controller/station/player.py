@@ -16,6 +16,7 @@ from motion.master import step_master_towards
 
 NOTHING = 0
 PASSED_END = 1
+FULL_SPEED = 0.9999
 
 
 @kernel
@@ -147,7 +148,7 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     if hold < master.position:
         hold = inf
     step_master_towards(master, target_speed, hold, period_s)
-    if master.position > section.release_s and master.speed != 1.0:
+    if master.position > section.release_s and master.speed < FULL_SPEED:
         station.smooth = 0
     _pass_gates(state, station_index, plan, section)
     if master.position >= section.length_s:

@@ -223,8 +223,8 @@ def _run_section(state, station_index, inputs, outputs, plan, speed, period_s):
     following = SectionId.TO_RIGHT
     if station.status.section == SectionId.TO_RIGHT:
         following = SectionId.TO_LEFT
-    speed_now = station.master.speed
-    place_master(station.master, plan.sections[station.status.section].length_s, speed_now)
+    # at a touch-down everything rests: whatever slowed the master is over
+    place_master(station.master, plan.sections[station.status.section].length_s, speed)
     section_setpoints(station, plan)
     _begin_section(station, plan, following, beyond)
     section_setpoints(station, plan)

@@ -89,7 +89,9 @@ def _stop(simulation: Simulation) -> None:
     simulation.run(0.01)
     if open_before and len(simulation.records) == kept + 1:
         reasons = int(simulation.records[-1]["reasons"])
-        assert reasons & RejectReason.STOPPED or int(simulation.records[-1]["verdict"]) == Verdict.GOOD
+        assert (
+            reasons & RejectReason.STOPPED or int(simulation.records[-1]["verdict"]) == Verdict.GOOD
+        )
     _start_again(simulation)
 
 

@@ -109,7 +109,7 @@ def test_gates_at_rest_stand_where_all_but_the_arm_that_goes_ahead_rest(plan: Cy
         for row in record["gates"][first : first + count]:
             if row["kind"] == GateKind.REST:
                 for axis in set(plan.cams[half]) - ahead:
-                    assert _speed(plan, half, axis, row["master_s"]) < 1e-9, axis
+                    assert _speed(plan, half, axis, row["master_s"]) < 1e-6, axis
 
 
 def test_the_arm_that_goes_ahead_waits_where_it_rests(plan: CyclePlan) -> None:
