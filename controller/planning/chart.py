@@ -51,7 +51,7 @@ def _rows(plan: CyclePlan, half: Half, offset_ms: float) -> list[tuple[str, str,
     pick = offset_ms + 1e3 * times.pick_s
     span = 1e3 * (times.period_s - times.pick_s)
     bars.append((f"{leaving} vacuum on", "wait", pick, span))
-    ready = 1e3 * times.ready_gate_s - release_ms
+    ready = 1e3 * times.ready_s - release_ms
     bars.append((f"{leaving} camera, correction", "wait", offset_ms + release_ms, ready))
     bars.append((f"{arriving} stage home", "wait", offset_ms + 1e3 * times.arrive_transfer_s, 60.0))
     return bars

@@ -280,14 +280,10 @@ def _gates(half: Half, times: Timeline) -> list[tuple[float, GateKind, Condition
         (GRIP_GATE_S, GateKind.REST, ConditionId(ConditionId.ANODE_PICKED + half.arriving)),
         (times.release_s, GateKind.REST, new),
         (times.release_s + AFTER_FOLD_S, GateKind.REST, ConditionId.RUNNING),
-        (
-            times.ready_gate_s,
-            GateKind.MOVING,
-            ConditionId(ConditionId.ANODE_SHEET_READY + half.leaving),
-        ),
         (times.clear_gate_s, GateKind.MOVING, old),
         (times.quiet_gate_s, GateKind.MOVING, ConditionId.LOAD_QUIET),
         (times.period_s, GateKind.REST, ConditionId.TABLE_IN_POSITION),
+        (times.period_s, GateKind.REST, ConditionId.PICK_BEGUN),
     ]
     return sorted(gates, key=lambda gate: gate[0])
 
@@ -310,6 +306,9 @@ def _fill_sections(record: np.void, times: Timeline) -> None:
         section = record["sections"][half.section]
         section["release_s"] = times.release_s
         section["ahead_s"] = (times.arrived_s, times.arrive_lift_s + times.lower_time_s)
+        section["late_axis"] = ARMS[half.leaving][1]
+        section["late_from_s"] = times.pick_s - times.leave_time_s
+        section["late_to_s"] = times.pick_s
         section["ahead_axes"] = ARMS[half.arriving]
         gates, switches = _gates(half, times), _switches(half, times)
         section["first_gate"], section["gate_count"] = gate_row, len(gates)

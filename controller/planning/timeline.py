@@ -85,7 +85,7 @@ class Timeline:
     leave_apex_m: float
     leave_time_s: float  # up, and down again
     pick_s: float  # the leaving arm stands on stage and magazine
-    ready_gate_s: float  # the sheet on that stage must be corrected by here
+    ready_s: float  # it starts down when the sheet on that stage is corrected, planned for here
     clear_gate_s: float  # the old fingers must be away by here
     quiet_gate_s: float  # the table stands, the arm is about to touch
     old_fingers_s: float
@@ -180,7 +180,7 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
         leave_apex_m=leave_apex,
         leave_time_s=leave_time,
         pick_s=pick,
-        ready_gate_s=pick - clear - 0.002,
+        ready_s=pick - leave_time,
         clear_gate_s=period - clear - 0.004,
         quiet_gate_s=max(period - contact - QUIET_LEAD_S, table_end),
         old_fingers_s=release + 0.003,

@@ -97,6 +97,9 @@ SECTION_DTYPE = np.dtype(
     [
         ("length_s", np.float64),
         ("release_s", np.float64),  # the placement ends: clamped and released
+        ("late_axis", np.int32),  # the leaving arm's z: it waits for its sheet at `late_from_s`
+        ("late_from_s", np.float64),
+        ("late_to_s", np.float64),  # and stands on its stage here
         ("ahead_axes", np.int32, (2,)),  # the arriving arm's x and z
         ("ahead_s", np.float64, (2,)),  # where each rests, over the stack's end and at its highest
         ("first_gate", np.int32),

@@ -108,6 +108,8 @@ def evaluate_conditions(state, station_index, inputs, plan):
         clear = _fingers_at(station, plan, first, 0.0, 0.0, near)
         known[ConditionId.LEFT_FINGERS_CLEAR + pair] = clear
     known[ConditionId.TABLE_IN_POSITION] = _table_in_position(station, plan)
+    section = plan.sections[station.status.section]
+    known[ConditionId.PICK_BEGUN] = station.late.position >= section.late_to_s
     known[ConditionId.LOAD_QUIET] = station.smooth or _load_amplitude(station, plan) <= (
         plan.load_quiet_m
     )

@@ -6,6 +6,7 @@ time. So hold, stop, restart and override work in both alike, always along the p
 
 from math import inf
 
+from controller.shared.conditions import ConditionId
 from controller.shared.plan import GateKind, StepKind
 from controller.station.alarms import raise_alarm
 from controller.station.kernel import kernel
@@ -14,6 +15,7 @@ from drivers.image import AXIS_COUNT, AxisId
 from motion.cam_table import evaluate_cam
 from motion.master import step_master_towards
 
+_ANODE_ARM_Z = int(AxisId.ANODE_ARM_Z)
 NOTHING = 0
 PASSED_END = 1
 FULL_SPEED = 0.9999
@@ -55,6 +57,7 @@ def enter_section(station, plan, section_id, position_s):
             station.axes[axis].base_m = station.axes[axis].position_m - start
     place_master(station.master, position_s, station.master.speed)
     place_master(station.ahead, position_s, station.master.speed)
+    place_master(station.late, position_s, station.master.speed)
 
 
 @kernel
@@ -119,11 +122,34 @@ def step_ahead(station, section, target_speed, period_s):
 
 
 @kernel
-def ahead_rests(station, plan):
-    """True when the arm that went ahead stands: it waits for the master, or both were stopped."""
+def step_late(station, section, target_speed, period_s):
+    """Run the leaving arm's descent: with the master, or later, once its sheet is corrected."""
+    late, master = station.late, station.master
+    late.acceleration_max = master.acceleration_max
+    late.jerk_max = master.jerk_max
+    if master.position < section.late_from_s:
+        place_master(late, master.position, master.speed)
+    elif late.position <= section.late_from_s:
+        place_master(late, section.late_from_s, 0.0)
+        leaving = 0 if section.late_axis == _ANODE_ARM_Z else 1
+        if station.status.conditions[ConditionId.ANODE_SHEET_READY + leaving]:
+            in_time = master.position - section.late_from_s < 2.0 * period_s
+            place_master(late, section.late_from_s, target_speed)
+            step_master_towards(late, target_speed, inf, period_s)
+            if in_time and not station.frozen:
+                place_master(late, master.position, master.speed)
+    elif late.position < section.late_to_s:
+        step_master_towards(late, target_speed, inf, period_s)
+
+
+@kernel
+def arms_rest(station, plan):
+    """True when the arms that run on clocks of their own stand, or wait where they rest."""
     section = plan.sections[station.status.section]
-    ahead = station.ahead
-    return ahead.speed == 0.0 or ahead.position >= max(section.ahead_s[0], section.ahead_s[1])
+    ahead, late = station.ahead, station.late
+    arrived = ahead.speed == 0.0 or ahead.position >= max(section.ahead_s[0], section.ahead_s[1])
+    down = late.speed == 0.0 or late.position >= section.late_to_s
+    return arrived and (down or station.master.position < section.late_from_s)
 
 
 @kernel
@@ -136,6 +162,7 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     section = plan.sections[station.status.section]
     master = station.master
     step_ahead(station, section, target_speed, period_s)
+    step_late(station, section, target_speed, period_s)
     if station.frozen:
         _pass_gates(state, station_index, plan, section)
         if station.frozen:
@@ -167,6 +194,9 @@ def _cam_clock(station, section, axis):
         early = master.position < ahead.position and master.position < rest_s
         if axis == section.ahead_axes[which] and early:
             return min(ahead.position, rest_s), ahead.speed, ahead.acceleration
+    if axis == section.late_axis and master.position >= section.late_from_s:
+        late = station.late
+        return min(late.position, section.late_to_s), late.speed, late.acceleration
     return master.position, master.speed, master.acceleration
 
 

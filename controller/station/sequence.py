@@ -23,7 +23,7 @@ from controller.station.feeders import (
 from controller.station.kernel import kernel
 from controller.station.player import (
     NOTHING,
-    ahead_rests,
+    arms_rest,
     cancel_moves,
     enter_section,
     move_setpoints,
@@ -182,7 +182,8 @@ def _run_switches(state, station_index, inputs, outputs, plan):
     end = section.first_switch + section.switch_count
     while station.next_switch < end:
         switch = plan.switches[station.next_switch]
-        ahead = switch.master_s > station.master.position
+        clock_s = station.late.position if switch.action == Action.PICK else station.master.position
+        ahead = switch.master_s > clock_s
         # a gate where the master stands comes before the switches of the same instant
         if ahead or (station.frozen and switch.master_s >= station.master.position):
             return
@@ -367,7 +368,7 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
         move_setpoints(station)
     master = station.master
     station.at_rest = master.speed == 0.0 and master.acceleration == 0.0
-    if station.status.sequence == SequenceState.SECTION and not ahead_rests(station, plan):
+    if station.status.sequence == SequenceState.SECTION and not arms_rest(station, plan):
         station.at_rest = 0
     station.status.master_s = master.position
     station.status.master_speed = master.speed

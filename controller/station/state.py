@@ -157,6 +157,7 @@ STATION_STATE_DTYPE = np.dtype(
     [
         ("status", STATION_STATUS_DTYPE),
         ("master", MASTER_DTYPE),
+        ("late", MASTER_DTYPE),  # of the leaving arm's descent: it may wait for its sheet
         ("ahead", MASTER_DTYPE),  # of the arriving arm, while the master stands at a gate
         ("axes", AXIS_STATE_DTYPE, (AXIS_COUNT,)),
         ("feeders", FEEDER_DTYPE, (2,)),

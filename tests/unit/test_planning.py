@@ -11,7 +11,6 @@ from controller.planning.cycle_plan import CyclePlan, make_plan
 from controller.planning.timeline import PlanRefused, ideal_bound
 from controller.settings.loader import load_machine, load_recipe
 from controller.settings.machine import MachineSettings
-from controller.shared.conditions import ConditionId
 from controller.shared.plan import Action, GateKind, RoutineId, SectionId, StepKind
 from drivers.image import AXIS_KIND, AxisId
 
@@ -119,22 +118,19 @@ def test_the_arm_that_goes_ahead_waits_where_it_rests(plan: CyclePlan) -> None:
             assert _speed(plan, half, AxisId(int(axis)), rest_s) < 1e-9
 
 
-def test_each_arm_picks_after_its_sheet_is_ready(plan: CyclePlan) -> None:
+def test_each_arm_starts_down_from_rest_and_picks_where_it_stands(plan: CyclePlan) -> None:
     record = plan.record[0]
     for half in HALVES:
         section = record["sections"][half.section]
-        rows = record["switches"][
-            section["first_switch"] : section["first_switch"] + section["switch_count"]
-        ]
+        first, count = int(section["first_switch"]), int(section["switch_count"])
+        rows = record["switches"][first : first + count]
         assert np.all(np.diff(rows["master_s"]) >= 0.0)
-        pick = rows["master_s"][rows["action"] == Action.PICK][0]
-        gates = record["gates"][
-            section["first_gate"] : section["first_gate"] + section["gate_count"]
-        ]
-        ready = gates["master_s"][
-            gates["condition"] == ConditionId.ANODE_SHEET_READY + half.leaving
-        ]
-        assert ready[0] < pick
+        axis = AxisId(int(section["late_axis"]))
+        assert axis == ARMS[half.leaving][1]
+        assert _speed(plan, half, axis, section["late_from_s"]) < 1e-9
+        assert rows["action"][-1] == Action.PICK
+        assert rows["master_s"][-1] == section["late_to_s"]
+        assert _speed(plan, half, axis, section["late_to_s"]) < 1e-6
 
 
 def test_every_routine_ends_where_the_next_one_begins(plan: CyclePlan) -> None:
