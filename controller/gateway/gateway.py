@@ -11,6 +11,7 @@ from asyncua import ua
 from controller.gateway.log import EventLog, words_of
 from controller.gateway.opcua.events import make_event
 from controller.gateway.opcua.model.build import Plant, build_model
+from controller.gateway.opcua.model.historian import Historian
 from controller.gateway.opcua.server import GatewayServer
 from controller.gateway.records.history_store import HistoryFile
 from controller.gateway.records.jobs import Jobs
@@ -55,6 +56,7 @@ class Gateway:
         self.jobs = Jobs(self.outbox)
         self._plant = Plant(view, self.outbox, self.jobs, recipes, self.history, state)
         self.events = EventLog()
+        self._historian: Historian | None = None
         # A gateway that is started again goes on where its forerunner was killed.
         self._run = view.run.hex
         self._seen = self.history.seen(self._run)
@@ -65,6 +67,7 @@ class Gateway:
         await self.server.init()
         self.built = build_model(self.server, self.settings, self._plant)
         self.model = self.built.model
+        self._historian = self.built.historian
         self.turn()
         await self.server.start()
 
@@ -123,8 +126,9 @@ class Gateway:
         self.built.historian.keep(told)
 
     async def stop(self) -> None:
-        """End every connection, the writer and the databases."""
+        """End every connection, the writer and the databases; fit for a gateway half started too."""
         await self.server.stop()
         await self.link.stop()
-        await self.built.historian.close()
+        if self._historian is not None:
+            await self._historian.close()
         self.outbox.close()

@@ -42,7 +42,7 @@ def main() -> int:
 
 
 async def serve(gateway: Gateway) -> None:
-    """Run the gateway until SIGTERM."""
+    """Run the gateway until SIGTERM, however far it has come."""
     _tell_first_password(gateway.server.first_password)
     running = asyncio.ensure_future(_start_and_run(gateway))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)

@@ -70,6 +70,7 @@ class GatewayServer:
         self.subscriptions = Subscriptions(self._watch)
         self.sessions.on_close = self._session_closed
         self._certificate_check_s = 0.0
+        self.listener: ShutBinaryServer | None = None
         self._handles: dict[Item, int] = {}
 
     async def init(self) -> None:
@@ -111,10 +112,10 @@ class GatewayServer:
             datetime.datetime.now(),
         )
         await self.server.iserver.start()
-        self.listener = ShutBinaryServer(self.server.iserver, host, port, self.server.limits)
-        self.listener.application = self
+        listener = ShutBinaryServer(self.server.iserver, host, port, self.server.limits)
+        listener.application = self
         key = self.identity.key
-        self.listener.set_policies(
+        listener.set_policies(
             [
                 SecurityPolicyFactory(
                     policy, ua.MessageSecurityMode.SignAndEncrypt, self.identity.certificate, key
@@ -122,18 +123,19 @@ class GatewayServer:
                 for policy, _ in POLICIES
             ]
         )
-        await self.listener.start()
-        self.port = self.listener.port
+        await listener.start()
+        self.listener, self.port = listener, listener.port
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         log.info("opcua server listens", host=host, port=self.port, uri=self.application_uri)
 
     async def stop(self) -> None:
         """End every connection and stop listening."""
-        self._sweeper.cancel()
-        for session in self.sessions:
-            self.sessions.close(session)
-        await self.listener.stop()
-        await self.server.iserver.stop()
+        if self.listener is not None:
+            self._sweeper.cancel()
+            for session in self.sessions:
+                self.sessions.close(session)
+            await self.listener.stop()
+            await self.server.iserver.stop()
         self.audit.close()
 
     # -- what the transport asks ----------------------------------------------------------------
