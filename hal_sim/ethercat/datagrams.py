@@ -19,7 +19,15 @@ from drivers.ethercat.protocol import (
     Command,
     Register,
 )
-from hal_sim.ethercat.layout import BYTES_TYPE, FMMUS, HOP_NS, SEGMENT_TYPE, SLAVE_TYPE, SLAVES_TYPE
+from hal_sim.ethercat.layout import (
+    BYTES_TYPE,
+    FMMUS,
+    HOP_NS,
+    RAM_START,
+    SEGMENT_TYPE,
+    SLAVE_TYPE,
+    SLAVES_TYPE,
+)
 from hal_sim.ethercat.registers import read_memory, write_memory
 
 _HEADER, _COUNTER = DATAGRAM_HEADER_BYTES, WORKING_COUNTER_BYTES
@@ -87,6 +95,8 @@ def _logical_bits(slave, row, address, size, frame, data, reading):
         logical = start * 8 + start_bit + k - address * 8
         target = physical + k
         if logical < 0 or logical >= size * 8 or target >> 3 >= slave.memory.size:
+            continue
+        if not reading and target >> 3 < RAM_START:
             continue
         moved = True
         byte, mask = data + (logical >> 3), 1 << (logical & 7)

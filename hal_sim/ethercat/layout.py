@@ -9,6 +9,7 @@ from drivers.cia402 import ObjectIndex
 from hal_sim.ethercat.sii import SII_BYTES
 
 MEMORY_BYTES = 0x1800
+RAM_START = 0x1000  # below lie the registers, which no buffer may cover
 OBJECTS_MAX = 96
 VALUES_BYTES = 512
 MAPPINGS_MAX = 24

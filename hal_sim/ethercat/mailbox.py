@@ -13,7 +13,7 @@ from drivers.ethercat.protocol import (
     Register,
     SdoAbort,
 )
-from hal_sim.ethercat.layout import SLAVE_TYPE
+from hal_sim.ethercat.layout import RAM_START, SLAVE_TYPE
 from hal_sim.ethercat.states import al_state
 
 _MANAGER, _SIZE = int(Register.SYNC_MANAGER), SYNC_MANAGER_BYTES
@@ -149,6 +149,8 @@ def _mailbox_error(slave, detail):
 def post(slave):
     """Put the reply into the read mailbox and mark it full."""
     start = get_u16(slave.memory, _MANAGER + _SIZE)
+    if start < RAM_START:
+        return
     room = min(_room(slave), slave.memory.size - start)
     for n in range(room):
         slave.memory[start + n] = slave.reply[n]

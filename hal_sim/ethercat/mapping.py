@@ -5,6 +5,7 @@ from numba import njit
 
 from drivers.ethercat.little_endian import get_u16, get_u32
 from drivers.ethercat.protocol import SYNC_MANAGER_BYTES, Register
+from hal_sim.ethercat.layout import RAM_START
 from hal_sim.ethercat.mailbox import find_object
 
 _MANAGER, _SIZE = int(Register.SYNC_MANAGER), SYNC_MANAGER_BYTES
@@ -71,7 +72,7 @@ def take_outputs(slave):
 def give_inputs(slave):
     """Copy the mapped objects into process memory."""
     start = get_u16(slave.memory, _MANAGER + slave.input_manager * _SIZE)
-    if start == 0 or start + slave.input_bytes > slave.memory.size:
+    if start < RAM_START or start + slave.input_bytes > slave.memory.size:
         return
     for k in range(slave.input_count):
         row = slave.inputs[k]
