@@ -18,7 +18,7 @@ from controller.gateway.records.jobs import Jobs
 from controller.gateway.records.link import RecordLink
 from controller.gateway.records.outbox import Outbox
 from controller.gateway.records.recipes import Recipes
-from controller.gateway.snapshot import take_snapshot, wall_time
+from controller.gateway.snapshot import Snapshot, take_snapshot, wall_time
 from controller.gateway.software import software_hash
 from controller.settings.machine import MachineSettings
 from controller.shared.events import EventKind
@@ -56,6 +56,7 @@ class Gateway:
         self.jobs = Jobs(self.outbox)
         self._plant = Plant(view, self.outbox, self.jobs, recipes, self.history, state)
         self.events = EventLog()
+        self.first_recipe: str | None = None
         self._historian: Historian | None = None
         # A gateway that is started again goes on where its forerunner was killed.
         self._run = view.run.hex
@@ -88,9 +89,19 @@ class Gateway:
         snapshot = take_snapshot(self.view)
         newest = int(self.view.memory["records"]["newest"])
         snapshot.records_pending = max(newest - self.link.stored, 0)
+        self._name_first_plan(snapshot)
         self.model.update(snapshot)
         self.built.results.update()
         self.built.engine.turn(snapshot)
+
+    def _name_first_plan(self, snapshot: Snapshot) -> None:
+        """The plan of a run's start was not activated through us: its name comes from the start."""
+        if self.first_recipe is None or not snapshot.stations:
+            return
+        for status in snapshot.stations:
+            plan = status["plan_identity"].tobytes() if status is not None else b""
+            if any(plan) and self.outbox.recipe_of(plan.hex()) is None:
+                self.outbox.name_plan(plan.hex(), self.first_recipe)
 
     def _tell_events(self) -> None:
         newest, drained = self.view.drain_events(self._seen)

@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--memory-fd", type=int, required=True)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--state-dir", type=Path, default=STATE_DIRECTORY)
+    parser.add_argument("--recipe", type=Path, help="what the first plan was made from")
     arguments = parser.parse_args()
     os.umask(0o077)
     follow_parent()
@@ -37,6 +38,7 @@ def main() -> int:
     settings = load_machine(arguments.config)
     view = SharedView.attach(arguments.memory_fd, ProcessId.GATEWAY)
     gateway = Gateway(view, settings, arguments.state_dir, arguments.config, arguments.memory_fd)
+    gateway.first_recipe = arguments.recipe.stem if arguments.recipe else None
     asyncio.run(serve(gateway))
     return 0
 
