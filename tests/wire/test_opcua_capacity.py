@@ -11,7 +11,7 @@ from controller.gateway.opcua import limits
 from controller.gateway.opcua.users import Role
 from tests.wire.opcua_bench import Bench
 from tests.wire.raw_channel import RawChannel, status_of
-from tests.wire.test_opcua_hostile import Attack
+from tests.wire.siege import Attack
 
 SESSIONS, SUBSCRIPTIONS, ITEMS = 50, 225, 50_000
 ITEMS_PER_CALL = 500
