@@ -26,7 +26,8 @@ test: lint $(NODE_READY) ## Lint, types, import contracts and every test
 	$(MAKE) --no-print-directory bounds
 
 bounds: $(READY) ## The tests of compiled code again, with bounds checks
-	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not long" tests/unit tests/simulation $(ARGS)
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not long" tests/unit tests/simulation \
+		--ignore-glob="*/test_processes*" $(ARGS)
 
 test-long: lint $(NODE_READY) ## The long campaigns
 	$(PYTEST) -m long $(ARGS)

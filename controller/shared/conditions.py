@@ -40,8 +40,8 @@ class ConditionId(IntEnum):
     MOVES_DONE = 24
     TENSION_PRESENT = 25
     RUNNING = 26  # the machine's state lets the masters run
-    PICK_BEGUN = 28  # the arm that left the stack stands on its stage
     LOAD_QUIET = 27  # the table's load will stand still where its encoder does
+    PICK_BEGUN = 28  # the arm that left the stack stands on its stage
 
 
 CONDITION_COUNT = len(ConditionId)

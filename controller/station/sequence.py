@@ -152,11 +152,19 @@ def _run_step(state, station_index, inputs, outputs, plan, first):
 
 
 @kernel
+def _must_run_on(station, plan):
+    """True inside a routine's placement, which a stop lets come to its end."""
+    routine = plan.routines[station.status.routine]
+    in_routine = station.status.sequence == SequenceState.ROUTINE
+    return in_routine and station.status.step < routine.stop_from
+
+
+@kernel
 def _run_routine(state, station_index, inputs, outputs, plan, speed, period_s):
     """Run the routine on; True when its last step is done."""
     station = state.stations[station_index]
     routine = plan.routines[station.status.routine]
-    if station.status.step < routine.stop_from:
+    if _must_run_on(station, plan):
         speed = state.machine.speed_override
     step_master(station.master, speed, period_s)
     move_setpoints(station)
@@ -334,7 +342,8 @@ def _reset_station(state, station_index, plan):
         for gripper in range(station.grippers.size):
             station.grippers[gripper].asked = 0
     elif sequence == SequenceState.ROUTINE and station.status.routine != RoutineId.CLEAR:
-        start_routine(state, station_index, plan, RoutineId.CLEAR)
+        if not _must_run_on(station, plan):
+            start_routine(state, station_index, plan, RoutineId.CLEAR)
 
 
 @kernel
@@ -369,6 +378,8 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
     master = station.master
     station.at_rest = master.speed == 0.0 and master.acceleration == 0.0
     if station.status.sequence == SequenceState.SECTION and not arms_rest(station, plan):
+        station.at_rest = 0
+    if _must_run_on(station, plan):
         station.at_rest = 0
     station.status.master_s = master.position
     station.status.master_speed = master.speed

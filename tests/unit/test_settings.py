@@ -67,7 +67,7 @@ def test_classes_differ_from_the_reference_only_where_they_say_so() -> None:
     assert light.axes.table_x.acceleration_max_m_s2 == 50.0
     assert light.table.stroke_m == 0.14
     assert light.axes.table_x.friction_n == reference.axes.table_x.friction_n
-    assert light.axes.feed == reference.axes.feed
+    assert light.axes.edge == reference.axes.edge
 
 
 def test_axis_values_carry_the_names_of_the_plan() -> None:
