@@ -122,6 +122,20 @@ async def _change(rate_hz: float, write: Any) -> None:
 # -- clients: as light as can be, so that the server is what is measured -----------------------
 
 
+def item(number: int, namespace: int) -> Any:
+    """Return the request to watch one of the values."""
+    from asyncua import ua
+
+    request = ua.MonitoredItemCreateRequest()
+    request.ItemToMonitor.NodeId = ua.NodeId(f"v{number}", namespace)
+    request.ItemToMonitor.AttributeId = ua.AttributeIds.Value
+    request.MonitoringMode = ua.MonitoringMode.Reporting
+    parameters = request.RequestedParameters
+    parameters.ClientHandle, parameters.QueueSize = number, QUEUE_SIZE
+    parameters.DiscardOldest, parameters.SamplingInterval = True, 0.0
+    return request
+
+
 class Watcher:
     """One client that watches every value and notes what arrives when."""
 
@@ -148,21 +162,9 @@ class Watcher:
         request = ua.CreateMonitoredItemsRequest()
         request.Parameters.SubscriptionId = made.Parameters.SubscriptionId
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Source
-        request.Parameters.ItemsToCreate = [self._item(n, namespace) for n in range(VALUES)]
+        request.Parameters.ItemsToCreate = [item(n, namespace) for n in range(VALUES)]
         created = await self.channel.ask(request, self.token)
         assert all(each.StatusCode.is_good() for each in created.Results)
-
-    def _item(self, number: int, namespace: int) -> Any:
-        from asyncua import ua
-
-        item = ua.MonitoredItemCreateRequest()
-        item.ItemToMonitor.NodeId = ua.NodeId(f"v{number}", namespace)
-        item.ItemToMonitor.AttributeId = ua.AttributeIds.Value
-        item.MonitoringMode = ua.MonitoringMode.Reporting
-        parameters = item.RequestedParameters
-        parameters.ClientHandle, parameters.QueueSize = number, QUEUE_SIZE
-        parameters.DiscardOldest, parameters.SamplingInterval = True, 0.0
-        return item
 
     async def _log_in(self, server: bytes, identity: Any) -> Any:
         from asyncua import ua
