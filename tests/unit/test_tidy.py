@@ -24,10 +24,9 @@ LIBM = {
 # Computed once, in planning, and recorded: no cycle depends on the last bit of these.
 PLANNING = ("controller/planning/", "motion/cam_laws.py", "motion/optimise", "motion/shapers.py")
 
-# Hosts and folders that belong to one machine, never to the sources.
+# Package registries' hosts: the lock and the docs name none.
 FOREIGN = re.compile(
-    r"py(?:pi)[.]org|python(?:hosted)[.]org|registry[.](?:npm)js|proxy[.]golang|/opt[/](pypi|wheels)"
-    r"|/work[/](main|shared)|/tmp[/]team"
+    r"py(?:pi)[.]org|python(?:hosted)[.]org|registry[.](?:npm)js|proxy[.](?:go)lang"
 )
 TEXTS = (
     "*.py",
