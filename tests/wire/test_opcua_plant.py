@@ -1,7 +1,10 @@
 """The plant's side, seen by node-opcua: alarms, jobs, results, recipes, material, history."""
 
+import datetime
 import json
 from typing import Any
+
+from asyncua import ua
 
 from controller.gateway.opcua.users import Role
 from controller.shared.alarms import ALARMS, AlarmId
@@ -279,5 +282,50 @@ def test_history_of_values_can_be_read_page_by_page(stage: Stage) -> None:
         none = await node("history", node=bench.node("Material.AnodeLot"), start=start, count=1)
         assert none["status"] == "BadHistoryOperationUnsupported"
         await node("disconnect")
+
+    play(stage, scene)
+
+
+def test_what_is_audited_is_told_to_security_administrators_alone(stage: Stage) -> None:
+    async def scene(bench: Bench, node: NodeClient) -> None:
+        await node.login(Role.SECURITY_ADMIN)
+        await node.login(Role.SUPERVISOR, name="supervisor")
+        fields = ["EventType", "Status", "ClientUserId", "SourceName"]
+        for name in ("main", "supervisor"):
+            audit = {"node": "i=2253", "fields": fields, "ofType": "i=2052"}
+            await node("subscribeEvents", name=name, **audit)
+        asset = bench.node("Identification.AssetId")
+        text = {"type": "String", "value": "line 8"}
+        refused = await node("write", node=asset, value=text, name="supervisor")
+        assert refused == "BadUserAccessDenied"
+        seen: list[Any] = []
+        told = await named(node, "events", lambda e: e["SourceName"] == "write", seen)
+        assert (told["ClientUserId"], told["Status"]) == ("Supervisor", False)
+        assert told["EventType"].endswith("i=2100")
+        assert await node("write", node=asset, value=text) == "Good"
+        await named(node, "events", lambda e: e["SourceName"] == "write" and e["Status"], seen)
+        assert await node("notifications", name="supervisor") == []
+        await node("disconnect")
+        await node("disconnect", name="supervisor")
+
+    play(stage, scene)
+
+
+def test_history_of_events_can_be_read(stage: Stage) -> None:
+    async def scene(bench: Bench, node: NodeClient) -> None:
+        start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=1)
+        bench.core.raise_alarm(AlarmId.WEB_BREAK)
+        bench.core.set_state(State.STOPPED)
+        bench.core.clear_alarm(AlarmId.WEB_BREAK)
+        async with bench.asyncua(Role.OBSERVER) as client:
+            machine = client.get_node(ua.NodeId("Machine", bench.gateway.server.space.own))
+            end = start + datetime.timedelta(hours=1)
+
+            async def found() -> bool:
+                read = await machine.read_event_history(start, end, 0)
+                texts = [event.Message.Text for event in read]
+                return any("state changed" in text for text in texts)
+
+            await eventually(found)
 
     play(stage, scene)

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ class AuditLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o600)
+        self.on_write: Callable[[dict[str, Any]], None] = lambda row: None
 
     def write(self, action: str, **details: Any) -> None:
         """Append one line; a string from outside is shortened, JSON keeps it on its line."""
         row = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "action": action}
         row |= {key: _short(value) for key, value in details.items() if value is not None}
         os.write(self._descriptor, (json.dumps(row, default=str) + "\n").encode())
+        self.on_write(row)
 
     def close(self) -> None:
         """Sync and close the file."""

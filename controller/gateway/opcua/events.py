@@ -152,7 +152,7 @@ def _check_element(index: int, element: Any, count: int) -> None:
     if element.FilterOperator not in _OPERATORS:
         raise ua.UaStatusCodeError(ua.StatusCodes.BadFilterOperatorUnsupported)
     operands = element.FilterOperands or []
-    if not _OPERANDS.get(element.FilterOperator, 2) <= len(operands) <= limits.FILTER_ELEMENTS_MAX:
+    if not _OPERANDS.get(element.FilterOperator, 2) <= len(operands) <= limits.FILTER_OPERANDS_MAX:
         raise ua.UaStatusCodeError(ua.StatusCodes.BadFilterOperandCountMismatch)
     for operand in operands:
         if isinstance(operand, ua.ElementOperand):

@@ -29,5 +29,6 @@ PUBLISH_REQUESTS_MAX = 20
 RETRANSMISSIONS_MAX = 64  # messages kept for Republish, by subscription
 NOTIFICATIONS_MAX = 5_000  # in one message
 FILTER_ELEMENTS_MAX = 64
+FILTER_OPERANDS_MAX = 1_000  # some clients list every type of event
 SELECT_CLAUSES_MAX = 128
 HISTORY_VALUES_MAX = 10_000

@@ -120,6 +120,7 @@ def _server_capabilities(model: Model) -> None:
         identifier = getattr(Ids, f"Server_ServerCapabilities_OperationLimits_MaxNodesPer{name}")
         model.fixed(ua.NodeId(identifier), 0, Kind.UInt32)
     model.fixed(ua.NodeId(Ids.Server_ServerDiagnostics_EnabledFlag), False, Kind.Boolean)
+    model.fixed(ua.NodeId(Ids.Server_Auditing), True, Kind.Boolean)
 
 
 def _namespace_metadata(model: Model) -> None:
