@@ -86,11 +86,7 @@ def test_pysoem_brings_eight_drives_to_op_and_moves_one() -> None:
     with segment(drives_topology(8)):
         master = pysoem.Master()
         master.open(MASTER)
-        assert master.config_init() == 8
-        master.config_map()
-        master.config_dc()
-        assert master.expected_wkc == 24
-        assert master.state_check(pysoem.SAFEOP_STATE, 5_000_000) == pysoem.SAFEOP_STATE
+        assert any(soem_in_safe_op(master, 8, 24) for _ in range(10))
         exchange = Soem(master)
         master.state = pysoem.OP_STATE
         exchange.cycle()
@@ -107,6 +103,19 @@ def test_pysoem_brings_eight_drives_to_op_and_moves_one() -> None:
             lambda: exchange.cycle() > 0 and abs(exchange.position - 50_000) <= 1, "in position"
         )
         master.close()
+
+
+def soem_in_safe_op(master: Any, drives: int, working_counter: int) -> bool:
+    """One attempt at SOEM's bring-up; it gives up on a frame that a busy machine returns late."""
+    try:
+        if master.config_init() != drives:
+            return False
+        master.config_map()
+    except (pysoem.ConfigMapError, pysoem.PacketError, pysoem.SdoError, pysoem.WkcError):
+        return False
+    master.config_dc()
+    reached = master.state_check(pysoem.SAFEOP_STATE, 5_000_000) == pysoem.SAFEOP_STATE
+    return bool(reached and master.expected_wkc == working_counter)
 
 
 class Soem:
