@@ -62,6 +62,7 @@ def test_a_moved_file_changes_the_key(sources: Path) -> None:
 
 
 def test_numbas_settings_change_the_key(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NUMBA_BOUNDSCHECK", raising=False)
     before = cache_key()
     monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
     assert cache_key() != before
