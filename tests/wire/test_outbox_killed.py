@@ -47,36 +47,36 @@ def campaign(folder: Path, kills: int, seed: int) -> None:
     core = ScriptedCore()
     database = folder / "records.sqlite"
     Outbox(database).close()
-    child, pipe = start_writer(core, database)
     produced = acknowledged = 0
     deaths = 0
-    told_since_start = False
     while deaths < kills:
-        while produced - acknowledged < RECORDS_MAX and chance.random() < 0.8:
-            produced = core.finish_cell(layers=1)
-        for counter in drain(pipe):
-            acknowledged = max(acknowledged, counter)
-            told_since_start = True
-        # Killed at any instant of its life, but not before it lived.
-        if told_since_start and chance.random() < 0.5:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            # What it told before its death is durable, and the core may have heard it.
-            acknowledged = max([acknowledged, *drain(pipe)])
-            os.close(pipe)
-            deaths += 1
-            assert Outbox(database).newest_counter(core.view().run.hex) >= acknowledged
-            child, pipe = start_writer(core, database)
-            told_since_start = False
+        child, pipe = start_writer(core, database)
+        # Killed at any instant of its life: between two stores, within one, or before it has told.
+        life_s = chance.uniform(0.0, 0.02)
+        told_s = float("inf")
+        while time.monotonic() < told_s + life_s:
+            while produced - acknowledged < RECORDS_MAX and chance.random() < 0.8:
+                produced = core.finish_cell(layers=1)
+            for counter in drain(pipe):
+                acknowledged = max(acknowledged, counter)
+                told_s = min(told_s, time.monotonic())
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        # What it told before its death is durable, and the core may have heard it.
+        acknowledged = max([acknowledged, *drain(pipe)])
+        os.close(pipe)
+        assert Outbox(database).newest_counter(core.view().run.hex) >= acknowledged
+        deaths += 1
+    child, pipe = start_writer(core, database)
     end = time.monotonic() + 30.0
     while acknowledged < produced and time.monotonic() < end:
         acknowledged = max([acknowledged, *drain(pipe)])
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     os.close(pipe)
-    stored = [each.counter for each in Outbox(database).after(0, produced + 10)]
-    assert stored == list(range(1, produced + 1))
-    assert produced > kills
+    stored_cells = [each.counter for each in Outbox(database).after(0, produced + 10)]
+    assert stored_cells == list(range(1, produced + 1))
+    assert produced > 2 * kills  # cells went on all the while
     os.close(core.fd)
 
 
