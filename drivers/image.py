@@ -19,7 +19,7 @@ class Polarity(IntEnum):
 
 
 class AxisId(IntEnum):
-    """The 27 axes of a station, in the order of every axis table."""
+    """The 28 axes of a station, in the order of every axis table."""
 
     TABLE_X = 0
     TABLE_Z = 1
@@ -48,6 +48,7 @@ class AxisId(IntEnum):
     CUT = 24
     WRAP = 25
     TAPE = 26
+    CHANGER = 27  # swaps the two tables: 0 or pi
 
 
 class AxisKind(IntEnum):
@@ -68,6 +69,7 @@ class AxisKind(IntEnum):
     CUT = 12
     WRAP = 13
     TAPE = 14
+    CHANGER = 15
 
 
 class GripperId(IntEnum):
@@ -87,9 +89,9 @@ AXIS_KIND: tuple[AxisKind, ...] = (
     + (_K.FINGER_IN, _K.FINGER_DOWN) * 4
     + (_K.ARM_X, _K.ARM_Z) * 2
     + (_K.STAGE_XY, _K.STAGE_XY, _K.STAGE_THETA) * 2
-    + (_K.FEED, _K.UNWIND, _K.DANCER, _K.EDGE, _K.CUT, _K.WRAP, _K.TAPE)
+    + (_K.FEED, _K.UNWIND, _K.DANCER, _K.EDGE, _K.CUT, _K.WRAP, _K.TAPE, _K.CHANGER)
 )
-ROTARY_KINDS = frozenset({AxisKind.STAGE_THETA, AxisKind.UNWIND, AxisKind.WRAP})
+ROTARY_KINDS = frozenset({AxisKind.STAGE_THETA, AxisKind.UNWIND, AxisKind.WRAP, AxisKind.CHANGER})
 
 
 class BusState(IntEnum):

@@ -175,6 +175,7 @@ class AxesSettings(Settings):
     cut: AxisSettings
     wrap: RotaryAxisSettings
     tape: AxisSettings
+    changer: RotaryAxisSettings
 
     def of_kind(self, kind: AxisKind) -> AxisSettings | RotaryAxisSettings:
         """The settings of one kind of axis."""

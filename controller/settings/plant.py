@@ -72,6 +72,7 @@ class PlantAxes(Settings):
     cut: PlantAxis
     wrap: PlantRotaryAxis
     tape: PlantAxis
+    changer: PlantRotaryAxis
 
 
 class PlantDrives(Settings):

@@ -24,6 +24,7 @@ _RATED_FORCE_N: dict[AxisKind, float] = {
     AxisKind.CUT: 200.0,
     AxisKind.STAGE_THETA: 2.0,
     AxisKind.WRAP: 5.0,
+    AxisKind.CHANGER: 40.0,
 }
 
 
@@ -102,7 +103,7 @@ def drive_setup(axis: AxisId, station: int, model: str = "generic_csp_drive") ->
 
 
 def station_slaves(station: int) -> tuple[SlaveSetup, ...]:
-    """Return the reference station: 27 drives, a digital and two analogue terminals."""
+    """Return the reference station: a drive an axis, a digital and two analogue terminals."""
     compact = {AxisKind.FINGER_IN, AxisKind.FINGER_DOWN}
     drives = tuple(
         drive_setup(

@@ -25,7 +25,7 @@ from drivers.ethercat.topology import (
     drives_topology,
     stacker_topology,
 )
-from drivers.image import BusState
+from drivers.image import AXIS_COUNT, BusState
 from hal_sim.ethercat.body import Body, make_body
 from hal_sim.ethercat.faults import Fault, WireFault, install_faults
 from hal_sim.ethercat.station import SimStation, warm
@@ -200,16 +200,16 @@ def test_the_reference_station_runs_with_every_working_counter_whole() -> None:
         targets = free.image["outputs"]["stations"][0]["axes"]
 
         def enabled() -> bool:
-            for axis in range(27):
+            for axis in range(AXIS_COUNT):
                 state = power_state(axes[axis]["statusword"])
                 targets[axis]["controlword"] = controlword_towards_enabled(state)
                 targets[axis]["mode"] = Mode.CYCLIC_SYNC_POSITION
                 targets[axis]["target_position_m"] = 0.001 * axis
             reached = abs(axes["actual_position_m"] - targets["target_position_m"]).max() < 2e-6
-            return bool(reached) and power_state(axes[26]["statusword"]) == 4
+            return bool(reached) and power_state(axes[-1]["statusword"]) == 4
 
-        wait_for(enabled, "27 axes in position")
-        assert free.image["inputs"]["bus"]["working_counter_expected"] == 29 * 3 - 1
+        wait_for(enabled, "every axis in position")
+        assert free.image["inputs"]["bus"]["working_counter_expected"] == (AXIS_COUNT + 2) * 3 - 1
         assert free.image["inputs"]["stations"][0]["emergency_stop_ok"] == 1
         assert bus.restore() == [], "nothing to repair"
 
