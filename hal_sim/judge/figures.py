@@ -7,20 +7,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hal_sim.judge.layout import CELLS_MAX, VIOLATIONS_MAX, Rule
+from hal_sim.judge.layout import CELLS_MAX, JUDGE_DTYPE, VIOLATIONS_MAX, Rule
 from hal_sim.layout import CONTEXT_DTYPE
 
 _MM, _UM = 1e3, 1e6
 
 
 def figures(context: NDArray[np.uint8]) -> dict[str, Any]:
-    """Cells, pace, overlay, tension, residual and violations of a context, by the judge's truth.
+    """Cells, pace, overlay, tension, residual and violations of a context, by the judge's truth."""
+    return pooled_figures(judge_material(context), _tension_set(context))
+
+
+def judge_material(context: NDArray[np.uint8]) -> list[NDArray[np.void]]:
+    """A copy of each station's judge, (1,) of JUDGE_DTYPE: sums and bins that figures are pooled from."""
+    return [np.array([judge], JUDGE_DTYPE) for judge in _judges(context)]
+
+
+def pooled_figures(material: Sequence[NDArray[np.void]], tension_n: float) -> dict[str, Any]:
+    """The figures of several stations or runs as if they were one, from sums and bins, never from figures.
 
     Overlay in mm: each of a sheet's four edges against the table's nominal datum, x and y pooled. Tension
-    in N at the table end, 1 kHz between first and last placement; `first_cell` and `recovery` apart.
-    A figure without samples is None.
+    in N at the table end against `tension_n`, 1 kHz between first and last placement: from the third
+    cell on where there is one; `first_cell`, `second_cell` and `recovery` apart. `cell_change_s` is the
+    mean from a cell's last sheet to the next one's first, less the sheet it would take anyway. A figure
+    without samples is None.
     """
-    judges = _judges(context)
+    judges = [judge[0] for judge in material]
     counts = sum(judge["violation_counts"] for judge in judges)
     return {
         "cells_unloaded": _total(judges, "cells_unloaded"),
@@ -30,6 +42,7 @@ def figures(context: NDArray[np.uint8]) -> dict[str, Any]:
         "discarded_sheets": _total(judges, "discarded"),
         "s_per_sheet": _ratio(_total(judges, "interval_s"), _total(judges, "interval_count")),
         "s_per_sheet_with_cell_change": _pace_with_change(judges),
+        "cell_change_s": _cell_change(judges),
         "overlay_mm": _overlay(judges),
         "pair_overlay_mm": {
             "p99_7": _quantile(judges, "pair_bins", 0.997, 1e-3),
@@ -39,7 +52,7 @@ def figures(context: NDArray[np.uint8]) -> dict[str, Any]:
             "p99_7": _quantile(judges, "theta_bins", 0.997, 1e-4),
             "max": _largest(judges, "theta_max_rad") * 180.0 / np.pi,
         },
-        "tension_n": _tensions(context, judges),
+        "tension_n": _tensions(tension_n, judges),
         "table_residual_um": {
             "p99_7": _quantile(judges, "residual_bins", 0.997, 0.1),
             "max": _largest(judges, "residual_max_m") * _UM,
@@ -109,6 +122,12 @@ def _pace_with_change(judges: Sequence[Any]) -> float | None:
     return _ratio(seconds, sheets)
 
 
+def _cell_change(judges: Sequence[Any]) -> float | None:
+    change = _ratio(_total(judges, "change_s"), _total(judges, "change_count"))
+    sheet = _ratio(_total(judges, "interval_s"), _total(judges, "interval_count"))
+    return None if change is None or sheet is None else change - sheet
+
+
 def _overlay(judges: Sequence[Any]) -> dict[str, float | None]:
     count = _total(judges, "overlay_count")
     square = _ratio(_total(judges, "overlay_square_m2"), count)
@@ -135,14 +154,19 @@ def _pool(judges: Sequence[Any], name: str) -> dict[str, float | None]:
     }
 
 
-def _tensions(context: NDArray[np.uint8], judges: Sequence[Any]) -> dict[str, Any]:
-    record = context.view(CONTEXT_DTYPE)[0]
-    learned, first = _pool(judges, "tension"), _pool(judges, "tension_first")
-    main = learned if learned["min"] is not None else first
+def _tension_set(context: NDArray[np.uint8]) -> float:
+    return float(context.view(CONTEXT_DTYPE)[0]["plant"]["judge"]["tension_n"])
+
+
+def _tensions(tension_n: float, judges: Sequence[Any]) -> dict[str, Any]:
+    first, second = _pool(judges, "tension_first"), _pool(judges, "tension_second")
+    learned = _pool(judges, "tension")
+    told = [part for part in (learned, second, first) if part["min"] is not None]
     return {
-        "set": float(record["plant"]["judge"]["tension_n"]),
-        **main,
+        "set": tension_n,
+        **(told[0] if told else learned),
         "first_cell": first,
+        "second_cell": second,
         "recovery": _pool(judges, "tension_recovery"),
     }
 

@@ -161,6 +161,7 @@ JUDGE_DTYPE = np.dtype(
         ("tension_pending", TENSION_DTYPE),  # since the last placement
         ("tension_cell", TENSION_DTYPE),
         ("tension_first", TENSION_DTYPE),  # pooled: the first cell,
+        ("tension_second", TENSION_DTYPE),  # the second, in which a controller may still learn,
         ("tension", TENSION_DTYPE),  # the others,
         ("tension_recovery", TENSION_DTYPE),  # and intervals with a recovery
         ("cells_unloaded", np.int64),
@@ -169,6 +170,8 @@ JUDGE_DTYPE = np.dtype(
         ("sheets_laid", np.int64),
         ("interval_s", np.float64),  # sums over cells of (last - first) and of (sheets - 1)
         ("interval_count", np.int64),
+        ("change_s", np.float64),  # sum over cell changes of (first sheet - last one before)
+        ("change_count", np.int64),
         ("run_first_ns", np.int64),
         ("run_last_first_ns", np.int64),
         ("run_sheets_before", np.int64),

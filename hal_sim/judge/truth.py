@@ -104,6 +104,17 @@ def sample_tension(plant: Any, station: Any) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _pool_tension(judge: Any, part: Any) -> None:
+    """Keep the two cells a controller may learn in apart from those after them."""
+    if judge.cell <= 1:
+        add_tension(judge.tension_first, part)
+    elif judge.cell == 2:
+        add_tension(judge.tension_second, part)
+    else:
+        add_tension(judge.tension, part)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _close_interval(plant: Any, judge: Any) -> None:
     """The interval since the last placement ends: a recovery, if it took far longer than others."""
     interval = judge.now_ns - judge.last_ns
@@ -113,8 +124,7 @@ def _close_interval(plant: Any, judge: Any) -> None:
     if interval > plant.judge.recovery_factor * judge.shortest_ns:
         add_tension(judge.tension_recovery, pending)
     else:
-        first = judge.cells_unloaded == 0
-        add_tension(judge.tension_first if first else judge.tension, pending)
+        _pool_tension(judge, pending)
     add_tension(judge.tension_cell, pending)
 
 
@@ -199,6 +209,8 @@ def _open_cell(judge: Any) -> None:
     if judge.run_first_ns == 0:
         judge.run_first_ns = judge.now_ns
     else:
+        judge.change_s += np.float64(judge.now_ns - judge.last_ns) * 1e-9
+        judge.change_count += 1
         judge.run_last_first_ns = judge.now_ns
         judge.run_sheets_before = judge.sheets_laid
 
