@@ -5,6 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 from controller.shared.events import EVENT_DTYPE
+from controller.shared.learned import LEARNED_DTYPE
 from controller.shared.records import CELL_RECORD_DTYPE
 from controller.shared.status import MACHINE_STATUS_DTYPE, STATION_STATUS_DTYPE
 from drivers.image import AXIS_COUNT, GRIPPER_COUNT, STATIONS_MAX
@@ -163,6 +164,7 @@ STATION_STATE_DTYPE = np.dtype(
         ("feeders", FEEDER_DTYPE, (2,)),
         ("grippers", GRIPPER_STATE_DTYPE, (GRIPPER_COUNT,)),
         ("web", WEB_STATE_DTYPE),
+        ("learned", LEARNED_DTYPE),
         ("stack_triggers", STACK_TRIGGER_DTYPE, (STACK_TRIGGERS_MAX,)),
         ("stack_sequence", np.uint32),
         ("stack_sequence_read", np.uint32),
