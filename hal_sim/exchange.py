@@ -77,13 +77,14 @@ def _step_axes(plant: Any, station: Any, t: float, step: float) -> float:
     steps_a_second = 1.0 / step
     for axis in range(AXIS_COUNT):
         row, drive = station.axes[axis], plant.axes[axis]
+        if pneumatic and _FIRST_FINGER <= axis <= _LAST_FINGER:
+            move_pneumatic(plant, station, axis, step)
+            continue
         force = drive_force(drive, row, t, step)
         if axis == _X:
             step_table(plant, station, row, force, step)
         elif axis == _DANCER:
             dancer_force = force
-        elif pneumatic and _FIRST_FINGER <= axis <= _LAST_FINGER:
-            move_pneumatic(plant, station, axis, step)
         else:
             move_mass(drive, row, force, step, steps_a_second)
     return dancer_force

@@ -168,6 +168,8 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
         if station.frozen:
             return NOTHING
         place_master(master, master.position, target_speed)
+        if master.position < section.release_s:
+            place_master(station.ahead, master.position, target_speed)
     hold = _hold_position(station, plan, section)
     if hold_s < hold:
         hold = hold_s

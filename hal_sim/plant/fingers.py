@@ -10,6 +10,7 @@ from hal_sim.noise import Stream, draw_normal
 _FINGER = int(Stream.FINGER)
 _FIRST = 2
 _MOVING_M = 1e-6  # a period
+_NEAR_END = 0.05  # of the stroke: so near its end a target switches nothing
 _POSITION = int(Control.POSITION)
 
 
@@ -23,8 +24,11 @@ def move_pneumatic(plant: Any, station: Any, axis: int, step: float) -> None:
     stroke = plant.finger_in_m if (axis - _FIRST) % 2 == 0 else plant.finger_down_m
     rise = row.reference_m - row.cubic[0] if row.control == _POSITION else 0.0
     wanted = row.valve
-    if abs(rise) > _MOVING_M:
-        wanted = 1 if rise > 0.0 else 0
+    share = (row.reference_m - plant.axes[axis].home_position_m) / stroke
+    if rise > _MOVING_M and share > _NEAR_END:
+        wanted = 1
+    elif rise < -_MOVING_M and share < 1.0 - _NEAR_END:
+        wanted = 0
     if wanted != row.valve or row.stroke_m_s == 0.0:
         row.valve = wanted
         time = plant.pneumatic_s + plant.pneumatic_sigma_s * draw_normal(station.streams, _FINGER)

@@ -1,0 +1,56 @@
+"""Small cells for the tests of whole runs: a few sheets, so that a cell takes seconds of virtual time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from controller.settings.loader import load_machine, load_recipe, load_settings
+from controller.settings.plant import PlantSettings
+from controller.shared.commands import CommandCode, CommandResult
+from controller.shared.packml import State
+from controller.simulate import Simulation
+from hal_sim.faults import Fault, schedule_faults
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+CELL_SECONDS_MAX = 60.0
+
+
+def small_machine(
+    machine: str = "machine.yaml",
+    plant: str = "plant.yaml",
+    recipe: str = "recipes/reference.yaml",
+    cathodes: int = 4,
+    seed: int = 1,
+    faults: Sequence[Fault] = (),
+    quiet: bool = False,
+) -> Simulation:
+    """A simulation of shipped files, its recipe cut down; `quiet`: nothing goes wrong by chance."""
+    truth = load_settings(CONFIG / plant, PlantSettings)
+    if quiet:
+        vacuum = truth.vacuum.model_copy(update={"miss_share": 0.0, "double_share": 0.0})
+        truth = truth.model_copy(update={"vacuum": vacuum})
+    short = load_recipe(CONFIG / recipe).model_copy(update={"cathodes": cathodes})
+    simulation = Simulation(load_machine(CONFIG / machine), truth, short, seed)
+    schedule_faults(simulation.machine.context, faults)
+    return simulation
+
+
+def order(simulation: Simulation, code: CommandCode, value: float = 0.0) -> None:
+    """Give a command that must be accepted."""
+    assert simulation.command(code, value) == CommandResult.ACCEPTED, (
+        code.name,
+        simulation.where(),
+    )
+
+
+def produce(simulation: Simulation, cells: int) -> None:
+    """Come to Execute with a number of cells to make."""
+    simulation.reset()
+    order(simulation, CommandCode.SET_CELLS, float(cells))
+    order(simulation, CommandCode.START)
+
+
+def finish(simulation: Simulation, cells: int) -> None:
+    """Run on until every cell is made."""
+    simulation.run_until(
+        lambda: simulation.state == State.COMPLETE, CELL_SECONDS_MAX * cells, step_s=0.1
+    )
