@@ -28,6 +28,7 @@ COMPILED_SOURCES = (
     "controller/station",
     "controller/runtime",
     "controller/planning",
+    "bench/baseline",
 )
 DISTRIBUTIONS = ("numba", "llvmlite", "numpy")
 FOLDERS_KEPT = 6
