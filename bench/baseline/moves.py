@@ -37,7 +37,7 @@ def start_move(state, settings, axis, goal):
     by_velocity = distance * settings.per_velocity_s_m[axis]
     by_acceleration = sqrt(distance * settings.per_acceleration_s2_m[axis])
     by_jerk = np.cbrt(distance * settings.per_jerk_s3_m[axis])
-    longest = max(by_velocity, max(by_acceleration, by_jerk))
+    longest = max(by_velocity, by_acceleration, by_jerk)
     move.duration_s = longest * settings.stretch[axis]
     move.moving = 1
 

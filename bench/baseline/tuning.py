@@ -27,10 +27,10 @@ DELAY_RESERVE_S = 0.003
 class Tuning:
     """The baseline's numbers for a machine.
 
-    table_law: of the table's traverse; table_stretch: of the fastest such cam; settle_s: from the table's arrival to the arm's
-    descent; table_delay_s: from the arms' start to the table's, so that the arriving arm stands before
-    the web reaches its sheet; finger_blend_s: from fingers in to fingers down, and finger_stretch of
-    their way down, which pushes the web; feed_lead_s: how far the feed's cam runs ahead.
+    table_law: of the table's traverse; table_stretch: of the fastest such cam; settle_s: from the table's
+    arrival to the arm's descent; table_delay_s: from the arms' start to the table's, so that the arriving
+    arm stands before the web reaches its sheet; finger_blend_s: from fingers in to fingers down, and
+    finger_stretch of their way down, which pushes the web; feed_lead_s: how far the feed's cam runs ahead.
     """
 
     lift_m: float
@@ -62,9 +62,7 @@ def move_time(axis: AxisValues, distance_m: float, law: CamLaw = MODIFIED_SINE) 
     return max(a * distance_m, (b * distance_m) ** 0.5, (c * distance_m) ** (1.0 / 3.0))
 
 
-def tune(
-    station: StationSettings, recipe: RecipeSettings, law: CamLaw = MODIFIED_SINE
-) -> Tuning:
+def tune(station: StationSettings, recipe: RecipeSettings, law: CamLaw = MODIFIED_SINE) -> Tuning:
     """Choose the table's cam time and the dwell that together are shortest, for a law of its cam."""
     axes = station.axes
     lift = min(LIFT_M, station.arm.stroke_m)

@@ -41,7 +41,8 @@ def test_two_cells_without_a_violation(settings: Settings) -> None:
 
 
 def test_its_dwell_is_needed(settings: Settings) -> None:
-    hasty = replace(tune(settings[0].stations[0], settings[2]), table_stretch=1.0, settle_s=0.0)
+    tuned = tune(settings[0].stations[0], settings[2])
+    hasty = replace(tuned, table_stretch=1.0, settle_s=0.0, table_delay_s=0.05)
     _, context = stack(settings, hasty)
     assert {row["rule"] for row in first_violations(context)} == {Rule.TABLE_AT_PLACEMENT}
 
