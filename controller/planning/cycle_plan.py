@@ -171,6 +171,7 @@ def _fill_web(record: np.void, station: StationSettings, recipe: RecipeSettings)
         "layer_thickness_m": recipe.layer_thickness_m,
         "stiffness_n": recipe.web_stiffness_n,
         "free_span_m": settings.free_span_m,
+        "guide_mass_kg": settings.guide_mass_kg,
         "feed_lag_s": settings.feed_lag_s,
         "dancer_gain_1_s": settings.dancer.gain_1_s,
         "tension_gain_m_ns": settings.tension_gain_m_n_s,
@@ -232,7 +233,8 @@ def _fill_parameters(
     record["creep_speed"] = 0.25
     record["mode_omega_rad_s"] = 2.0 * np.pi * station.table_mode.frequency_hz
     record["load_quiet_m"] = residual_amplitude(station)
-    record["mode"] = mode_over_period(station, 1e-6 * machine.period_us)
+    for row, share in enumerate((0.0, 1.0)):
+        record["mode"][row] = mode_over_period(station, share, 1e-6 * machine.period_us)
     vacuum["made_pa"] = station.vacuum.made_pa
     vacuum["released_pa"] = station.vacuum.released_pa
     vacuum["timeout_ns"] = int(station.vacuum.timeout_s * 1e9)
@@ -260,20 +262,26 @@ def _fill_cams(record: np.void, cams: dict[Half, dict[AxisId, CamTable]], times:
         record["sections"][half.section]["length_s"] = times.period_s
 
 
-def mode_over_period(station: StationSettings, period_s: float) -> NDArray[np.float64]:
-    """Transition of the table's mode over a period, (8,): deflection and its rate, each from
-    (deflection, rate, acceleration before, acceleration now), the acceleration going linearly.
+def mode_over_period(
+    station: StationSettings, stack: float, period_s: float
+) -> NDArray[np.float64]:
+    """Transition of the table's mode over a period, under a share of the full stack, (3, 4).
 
-    One exponential of the system with its input and the input's slope as states (Van Loan, 1978).
+    Deflection, its rate and the rate's change, each from deflection and rate a period ago and the
+    carriage's acceleration then and now, which goes linearly between. One exponential of the system
+    with its input and the input's slope as states (Van Loan, 1978).
     """
     mode = station.table_mode
-    omega = 2.0 * np.pi * mode.frequency_hz * (1.0 - 0.5 * mode.fall)
+    omega = 2.0 * np.pi * mode.frequency_hz * (1.0 - stack * mode.fall)
+    spring = np.array([-omega * omega, -2.0 * mode.damping * omega])
     system = np.zeros((4, 4))
     system[0, 1], system[2, 3] = 1.0, 1.0
-    system[1, :3] = -omega * omega, -2.0 * mode.damping * omega, -1.0
+    system[1] = (*spring, -1.0, 0.0)
     over = linalg.expm(system * period_s)[:2]
     now = over[:, 3] / period_s
-    return np.column_stack([over[:, 0], over[:, 1], over[:, 2] - now, now]).ravel()
+    moved = np.column_stack([over[:, 0], over[:, 1], over[:, 2] - now, now])
+    change = spring @ moved - (0.0, 0.0, 0.0, 1.0)
+    return np.vstack([moved, change])
 
 
 def _gates(half: Half, times: Timeline) -> list[tuple[float, GateKind, ConditionId]]:

@@ -142,6 +142,7 @@ class WebSettings(Settings):
     roller_height_m: float = bounded(0.01, 0.5)  # underside above the placing plane
     roller_radius_m: float = bounded(0.0, 0.1)
     acceleration_max_m_s2: float = bounded(1.0, 1e3)
+    guide_mass_kg: float = bounded(0.0, 0.1)  # moves with the web between dancer and table
     feed_lag_s: float = bounded(0.0, 0.1)
     tension_gain_m_n_s: float = bounded(0.0, 1.0)  # feed speed for a newton off target
     tension_warning_share: float = bounded(0.01, 0.5)

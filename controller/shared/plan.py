@@ -161,6 +161,7 @@ WEB_PARAMETERS_DTYPE = np.dtype(
         ("layer_thickness_m", np.float64),
         ("stiffness_n", np.float64),  # EA
         ("free_span_m", np.float64),
+        ("guide_mass_kg", np.float64),
         ("feed_lag_s", np.float64),
         ("dancer_gain_1_s", np.float64),
         ("tension_gain_m_ns", np.float64),
@@ -230,7 +231,8 @@ PLAN_DTYPE = np.dtype(
         ("table_window_m", np.float64),
         ("mode_omega_rad_s", np.float64),
         ("load_quiet_m", np.float64),  # amplitude of the load that counts as standing
-        ("mode", np.float64, (8,)),  # the table's mode over one period: see step_deflection
+        # the table's mode over one period, empty and with a full stack: see step_deflection
+        ("mode", np.float64, (2, 3, 4)),
         ("master_acceleration_1_s", np.float64),
         ("master_jerk_1_s2", np.float64),
         ("creep_speed", np.float64),  # of the master, to finish a placement before a stop

@@ -141,9 +141,11 @@ WEB_STATE_DTYPE = np.dtype(
         ("tension_count", np.int64),
         ("tension_min_n", np.float64),
         ("tension_max_n", np.float64),
+        ("acceleration_m_s2", np.float64),  # of the free web, a cycle ago
         ("wrap_start_rad", np.float64),
         ("deflection_m", np.float64),  # of the load behind the table's encoder, predicted
         ("deflection_m_s", np.float64),
+        ("deflection_m_s2", np.float64),
         ("table_acceleration_m_s2", np.float64),
         ("followed", np.uint8),  # the feed follows the web since the last cycle
     ],

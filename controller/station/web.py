@@ -39,7 +39,8 @@ def _length_at(station, plan, dt):
     arm = _ARM_X + 2 if right else _ARM_X
     finger = _LEFT_FINGER if right else _RIGHT_FINGER
     half_sheet = plan.quality.sheet_half_length_m[1 if right else 0]
-    load = _ahead(station.axes[_X], dt) + web.deflection_m + dt * web.deflection_m_s
+    swing = web.deflection_m + dt * (web.deflection_m_s + 0.5 * dt * web.deflection_m_s2)
+    load = _ahead(station.axes[_X], dt) + swing
     half_pitch = 0.5 * plan.web.fold_pitch_m
     edge = 0.5 * plan.web.stroke_m - half_sheet - _ahead(station.axes[arm], dt)
     height = max(_ahead(station.axes[arm + 1], dt), 0.0)
@@ -61,18 +62,29 @@ def _free_length(station, plan):
 
 
 @kernel
+def _over_period(mode, full, row, e, v, old, new):
+    """One row of the mode's transition, between the empty table's and that of a full stack."""
+    empty, whole = mode[0, row], mode[1, row]
+    light = empty[0] * e + empty[1] * v + empty[2] * old + empty[3] * new
+    heavy = whole[0] * e + whole[1] * v + whole[2] * old + whole[3] * new
+    return light + full * (heavy - light)
+
+
+@kernel
 def step_deflection(station, plan):
     """Predict the load behind the table's encoder: one period of the believed mode, exactly.
 
     e'' + 2 z w e' + w^2 e = -x'', the setpoint's acceleration going linearly over the period.
     """
-    web, mode = station.web, plan.mode
-    acceleration = station.axes[_X].acceleration_m_s2
-    e, v = web.deflection_m, web.deflection_m_s
+    web = station.web
+    full = station.status.sheet / plan.sheets if plan.sheets > 0 else 0.0
+    new = station.axes[_X].acceleration_m_s2
     old = web.table_acceleration_m_s2
-    web.deflection_m = mode[0] * e + mode[1] * v + mode[2] * old + mode[3] * acceleration
-    web.deflection_m_s = mode[4] * e + mode[5] * v + mode[6] * old + mode[7] * acceleration
-    web.table_acceleration_m_s2 = acceleration
+    e, v = web.deflection_m, web.deflection_m_s
+    web.deflection_m = _over_period(plan.mode, full, 0, e, v, old, new)
+    web.deflection_m_s = _over_period(plan.mode, full, 1, e, v, old, new)
+    web.deflection_m_s2 = _over_period(plan.mode, full, 2, e, v, old, new)
+    web.table_acceleration_m_s2 = new
 
 
 @kernel
@@ -154,13 +166,21 @@ def _feed_is_ours(station):
 
 
 @kernel
+def _dancer_force(station, plan, acceleration):
+    """Twice the tension at the dancer: that at the table less what accelerates web and guides."""
+    if not station.enable:
+        return 0.0
+    wanted = plan.web.tension_n + station.tension_trim_n
+    return 2.0 * (wanted - plan.web.guide_mass_kg * acceleration)
+
+
+@kernel
 def step_web(state, station_index, inputs, outputs, plan, running, period_s):
     """Advance feed, unwind, dancer force and edge guide by one period."""
     station = state.stations[station_index]
     step_deflection(station, plan)
     web, feed, edge = station.web, station.axes[_FEED], station.axes[_EDGE]
-    force = 2.0 * (plan.web.tension_n + station.tension_trim_n)
-    outputs.axes[_DANCER].force_offset_n = force if station.enable else 0.0
+    outputs.axes[_DANCER].force_offset_n = _dancer_force(station, plan, 0.0)
     if not _feed_is_ours(station) or not web.followed:
         # coordinates may change under a drive that homes: take up the web where it is found
         web.followed = _feed_is_ours(station)
@@ -173,7 +193,10 @@ def step_web(state, station_index, inputs, outputs, plan, running, period_s):
     lag = plan.web.feed_lag_s
     feed.position_m = length + web.trim_m + lag * speed
     feed.velocity_m_s = speed + lag * acceleration
-    feed.acceleration_m_s2 = acceleration
+    jerk = (acceleration - web.acceleration_m_s2) / period_s
+    feed.acceleration_m_s2 = acceleration + lag * jerk
+    web.acceleration_m_s2 = acceleration
+    outputs.axes[_DANCER].force_offset_n = _dancer_force(station, plan, acceleration)
     _step_unwind(station, inputs, plan, speed + 2.0 * change, period_s)
     limits = plan.axes[_EDGE]
     guide = edge.position_m - plan.web.edge_gain_1_s * inputs.web_edge_m * period_s
