@@ -149,7 +149,13 @@ def simulate(
 
     A machine that holds or stops by itself is cleared and started again, as an operator would.
     """
-    simulation = Simulation(machine, plant, recipe, seed, faults)
+    return stack_cells(Simulation(machine, plant, recipe, seed, faults), cells, progress)
+
+
+def stack_cells(
+    simulation: Simulation, cells: int, progress: Callable[[float], None] | None = None
+) -> dict[str, Any]:
+    """Make `cells` cells on a machine from power-on; the summary as `simulate` gives it."""
     started = time.perf_counter()
     simulation.reset()
     simulation.command(CommandCode.SET_CELLS, value=float(cells))

@@ -145,6 +145,7 @@ def simulate(
     """Make `cells` cells; returns a summary with the keys of Foldline's, and the simulator's context."""
     baseline = Baseline(machine, plant, recipe, seed, tuning)
     baseline.settings[0]["cells"] = cells
+    baseline.run(0)  # compiles
     started = time.perf_counter()
     while not baseline.done:
         if baseline.virtual_s > SECONDS_A_CELL_MAX * cells:

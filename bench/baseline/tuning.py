@@ -13,7 +13,7 @@ from motion.cam_table import CamTable
 from motion.optimise_check import residual_vibration
 
 LIFT_M = 0.020  # as high as the arm must go: the reference stroke of the machine's description
-STRETCH_MAX, STRETCH_STEPS = 2.2, 121
+STRETCH_MAX, STRETCH_STEPS = 2.2, 61
 RESIDUAL_M, RESIDUAL_M_S = 10e-6, 1e-3
 RESIDUAL_SHARE = 0.9  # of what is allowed at touch-down: drives and friction need the rest
 MODE_TOLERANCE = 0.02  # the mode is measured on the machine when it is commissioned
