@@ -55,7 +55,8 @@ class Supervisor:
         )
         plan = [*memory, "--recipe", str(recipe), "--slot", "0"]
         self.planner = Child("planner", ["controller.planning.process", *plan], fds, restart=False)
-        self.gateway = Child("gateway", ["controller.gateway.process", *memory], fds)
+        gateway = ["controller.gateway.process", *memory, "--recipe", str(recipe)]
+        self.gateway = Child("gateway", gateway, fds)
         self.io = Child("io", ["controller.io_process", *memory], fds)
 
     def start(self) -> None:

@@ -18,7 +18,7 @@ from controller.gateway.records.jobs import Jobs
 from controller.gateway.records.link import RecordLink
 from controller.gateway.records.outbox import Outbox
 from controller.gateway.records.recipes import Recipes
-from controller.gateway.snapshot import Snapshot, take_snapshot, wall_time
+from controller.gateway.snapshot import take_snapshot, wall_time
 from controller.gateway.software import software_hash
 from controller.settings.machine import MachineSettings
 from controller.shared.events import EventKind
@@ -52,9 +52,9 @@ class Gateway:
         self.outbox = Outbox(state / DATABASE)
         self.history = HistoryFile(state / HISTORY, settings.opcua.history_days)
         self.link = RecordLink(view, memory_fd, state / DATABASE, software_hash())
-        recipes = Recipes(view, memory_fd, config, state)
+        self.recipes = Recipes(view, memory_fd, config, state)
         self.jobs = Jobs(self.outbox)
-        self._plant = Plant(view, self.outbox, self.jobs, recipes, self.history, state)
+        self._plant = Plant(view, self.outbox, self.jobs, self.recipes, self.history, state)
         self.events = EventLog()
         self.first_recipe: str | None = None
         self._historian: Historian | None = None
@@ -89,19 +89,18 @@ class Gateway:
         snapshot = take_snapshot(self.view)
         newest = int(self.view.memory["records"]["newest"])
         snapshot.records_pending = max(newest - self.link.stored, 0)
-        self._name_first_plan(snapshot)
+        self._name_first_plans()
         self.model.update(snapshot)
         self.built.results.update()
         self.built.engine.turn(snapshot)
 
-    def _name_first_plan(self, snapshot: Snapshot) -> None:
-        """The plan of a run's start was not activated through us: its name comes from the start."""
-        if self.first_recipe is None or not snapshot.stations:
+    def _name_first_plans(self) -> None:
+        """The plans of a run's start were not activated through us: their name comes from the start."""
+        if self.first_recipe is None:
             return
-        for status in snapshot.stations:
-            plan = status["plan_identity"].tobytes() if status is not None else b""
-            if any(plan) and self.outbox.recipe_of(plan.hex()) is None:
-                self.outbox.name_plan(plan.hex(), self.first_recipe)
+        for plan in self.recipes.first_plans():
+            if self.outbox.recipe_of(plan) is None:
+                self.outbox.name_plan(plan, self.first_recipe)
 
     def _tell_events(self) -> None:
         newest, drained = self.view.drain_events(self._seen)

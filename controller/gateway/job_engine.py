@@ -36,13 +36,13 @@ class JobEngine:
         jobs: Jobs,
         commands: Commands,
         activate: Callable[[Job], Awaitable[str]],
-        active_recipe: Callable[[Snapshot], str],
+        coming: Callable[[], tuple[str, dict[str, float]]],
         use_lots: Callable[[dict[str, str]], None],
     ) -> None:
         self._jobs = jobs
         self._commands = commands
         self._activate = activate
-        self._active_recipe = active_recipe
+        self._coming = coming
         self._use_lots = use_lots
         self._task: asyncio.Task[None] | None = None
         self._retry_s = 0.0
@@ -97,8 +97,7 @@ class JobEngine:
             allowed = self._jobs.next_allowed()
             if allowed is None or state not in _READY:
                 return None
-            active = self._active_recipe(snapshot)
-            return lambda: self._begin(allowed, active)
+            return lambda: self._begin(allowed)
         if job.state != JobState.RUNNING:
             return None
         if state == State.COMPLETE:
@@ -115,8 +114,8 @@ class JobEngine:
             log.warning("the machine refused a job's step", reason=str(refused))
         self._retry_s = time.monotonic() + RETRY_S
 
-    async def _begin(self, job: Job, active_recipe: str) -> None:
-        if job.recipe != active_recipe or job.parameters:
+    async def _begin(self, job: Job) -> None:
+        if self._coming() != (job.recipe, job.parameters):
             reason = await self._activate(job)
             if reason:
                 self._enter(job, JobState.ABORTED, reason)

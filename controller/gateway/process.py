@@ -12,7 +12,10 @@ import gc
 import os
 import signal
 import sys
+import time
 from pathlib import Path
+
+import structlog
 
 from controller.child import follow_parent
 from controller.gateway.gateway import Gateway
@@ -61,7 +64,15 @@ async def _start_and_run(gateway: Gateway) -> None:
     gc.freeze()
     gc.enable()
     _return_free_memory()
+    structlog.get_logger("gateway").info("gateway serves", start_s=round(_age_s(), 2))
     await gateway.run()
+
+
+def _age_s() -> float:
+    """Return how long ago this process was started, its imports included."""
+    after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    started_s = int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
 
 
 def _return_free_memory() -> None:

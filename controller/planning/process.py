@@ -1,6 +1,7 @@
 """The planner process: short-lived; computes plans and writes them whole into idle slots.
 
-Run as `python -m controller.planning.process --memory-fd N --config F --recipe F --slot S`.
+Run as `python -m controller.planning.process --memory-fd N --config F --recipe F --slot S [S ...]`,
+with one slot for all stations or one for each.
 """
 
 import argparse
@@ -28,18 +29,20 @@ EXIT_NOT_TAKEN = 3
 TAKEN_WITHIN_S = 5.0
 
 
-def write_plans(view: SharedView, config: Path, recipe: Path, slot: int) -> bool:
+def write_plans(view: SharedView, config: Path, recipe: Path, slots: list[int]) -> bool:
     """Compute every station's plan, write all, and activate them; False when the core refuses.
 
     Nothing is written before all are computed, so a refused recipe leaves the machine as it was.
     """
     machine, made = load_machine(config), load_recipe(recipe)
     plans = [make_plan(machine, made, index) for index in range(len(machine.stations))]
-    for index, plan in enumerate(plans):
+    slots = slots * len(plans) if len(slots) == 1 else slots
+    for index, (plan, slot) in enumerate(zip(plans, slots, strict=True)):
         sequence = view.write_plan(index, slot, plan.record[0])
-        _wait(partial(_loaded, view, index, slot, sequence))
+        if not _wait(partial(_loaded, view, index, slot, sequence)):
+            return False
     answers = []
-    for index in range(len(plans)):
+    for index, slot in enumerate(slots):
         sent = view.send(CommandCode.ACTIVATE_PLAN, station=index, value=float(2 * index + slot))
         _wait(partial(_answered, view, sent))
         answers.append(view.answer(sent))
@@ -54,10 +57,11 @@ def _answered(view: SharedView, sequence: int) -> bool:
     return view.answer(sequence) is not None
 
 
-def _wait(done: Callable[[], bool]) -> None:
+def _wait(done: Callable[[], bool]) -> bool:
     end = time.monotonic() + TAKEN_WITHIN_S
     while not done() and time.monotonic() < end:
         time.sleep(0.002)
+    return done()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--memory-fd", type=int, required=True)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--recipe", type=Path, required=True)
-    parser.add_argument("--slot", type=int, choices=(0, 1), required=True)
+    parser.add_argument("--slot", type=int, choices=(0, 1), nargs="+", required=True)
     options = parser.parse_args(arguments)
     view = SharedView.attach(options.memory_fd, ProcessId.PLANNER)
     try:

@@ -189,8 +189,8 @@ def _find_plan(state, memory, loop, copy):
     station, slot = copy.slot // PLAN_SLOTS, copy.slot % PLAN_SLOTS
     sequence = load_acquire(address_of(memory.stations[station].plans[slot]))
     loaded = loop.plans_loaded[station, slot]
-    own = state.stations[station]
-    wanted = own.status.plan_slot == copy.slot or own.next_plan_slot == copy.slot
+    own = state.stations[station].status
+    wanted = own.plan_slot == copy.slot or own.next_plan_slot == copy.slot
     in_use = wanted and loaded != _ZERO
     if sequence == _ZERO or sequence == loaded or in_use:
         return False

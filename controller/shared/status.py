@@ -88,6 +88,7 @@ STATION_STATUS_DTYPE = np.dtype(
         ("recoveries", np.int64, (ALARM_COUNT,)),  # recovered without losing the cell
         ("plan_identity", np.uint8, (32,)),
         ("plan_slot", np.int32),
+        ("next_plan_slot", np.int32),  # activated at the next cell, -1: none waits
         ("sheets_total", np.int64),
         ("feed_total_m", np.float64),
     ],

@@ -56,7 +56,7 @@ def start_machine(state):
         station.master.acceleration_max = 1.0
         station.master.jerk_max = 1.0
         station.status.plan_slot = 2 * index
-        station.next_plan_slot = -1
+        station.status.next_plan_slot = -1
 
 
 @kernel
@@ -126,7 +126,7 @@ def _activate_plan(state, plans, index, value):
     belongs = 0 <= index < state.machine.station_count and slot // 2 == index
     if not belongs or slot < 0 or slot >= plans.size or not plans[slot].valid:
         return CommandResult.REFUSED_VALUE
-    state.stations[index].next_plan_slot = slot
+    state.stations[index].status.next_plan_slot = slot
     return CommandResult.ACCEPTED
 
 

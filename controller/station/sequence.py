@@ -273,9 +273,9 @@ def _may_start_cell(state, station):
 def _start_cell(state, station_index, plans):
     """Activate a waiting plan, open the record, lead in."""
     station = state.stations[station_index]
-    if station.next_plan_slot >= 0:
-        station.status.plan_slot = station.next_plan_slot
-        station.next_plan_slot = -1
+    if station.status.next_plan_slot >= 0:
+        station.status.plan_slot = station.status.next_plan_slot
+        station.status.next_plan_slot = -1
         emit(state, EventKind.PLAN_ACTIVATED, station.status.plan_slot, station_index, -1, 0.0)
     plan = plans[station.status.plan_slot]
     for index in range(plan.identity.size):

@@ -182,7 +182,6 @@ STATION_STATE_DTYPE = np.dtype(
         ("step_started", np.uint8),
         ("enable", np.uint8),  # drives wanted in OPERATION ENABLED
         ("fault_reset", np.int32),  # cycles left of a fault reset pulse
-        ("next_plan_slot", np.int32),  # -1: none waits
         ("cell_open", np.uint8),
         ("at_rest", np.uint8),
         ("jog_axis", np.int32),

@@ -84,7 +84,7 @@ def agreeing_scan(inputs, command, state, outputs, plans):
         for index in range(plan.segments.size):
             machine.cells_rejected += plan.segments[index].master_start != plan.sheets
     state.stations[0].status.plan_slot = 0
-    state.stations[0].next_plan_slot = -1
+    state.stations[0].status.next_plan_slot = -1
 
 
 @njit(cache=True, nogil=True)

@@ -36,6 +36,7 @@ class ScriptedCore:
         self.machine["speed_override"] = 1.0
         for station in self.stations:
             station["conditions"] = 1
+            station["next_plan_slot"] = -1
             station["axes"]["homed"] = 1
         self.acknowledged = 0
         self.commands: list[tuple[int, float]] = []

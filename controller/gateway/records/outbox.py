@@ -37,6 +37,7 @@ create table if not exists serials (
     sequence integer primary key autoincrement, serial text not null unique, used integer not null
 );
 create table if not exists plans (plan text primary key, recipe text not null);
+create table if not exists plan_parameters (plan text primary key, parameters text not null);
 """
 BUSY_S = 10.0
 
@@ -226,16 +227,23 @@ class Outbox:
         """Return how many serial numbers wait for cells."""
         return int(self._db.execute("select count(*) from serials where used = 0").fetchone()[0])
 
-    def name_plan(self, plan: str, recipe: str) -> None:
-        """Note which recipe a plan was made from."""
-        self._db.execute(
-            "insert or replace into plans (plan, recipe) values (?, ?)", (plan, recipe)
-        )
+    def name_plan(self, plan: str, recipe: str, parameters: dict[str, float] | None = None) -> None:
+        """Note which recipe a plan was made from, and with which parameters changed."""
+        with self._transaction():
+            self._db.execute("insert or replace into plans values (?, ?)", (plan, recipe))
+            query = "insert or replace into plan_parameters values (?, ?)"
+            self._db.execute(query, (plan, json.dumps(parameters or {})))
 
     def recipe_of(self, plan: str) -> str | None:
         """Return the recipe a plan was made from, None where it is not known."""
         found = self._db.execute("select recipe from plans where plan = ?", (plan,)).fetchone()
         return found[0] if found else None
+
+    def parameters_of(self, plan: str) -> dict[str, float]:
+        """Return the parameters changed in the recipe that a plan was made from."""
+        query = "select parameters from plan_parameters where plan = ?"
+        found = self._db.execute(query, (plan,)).fetchone()
+        return json.loads(found[0]) if found else {}
 
     # -- jobs -----------------------------------------------------------------------------------
 

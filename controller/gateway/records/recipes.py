@@ -12,9 +12,12 @@ import yaml
 from controller.settings.document import SettingsError, read_document
 from controller.settings.loader import load_recipe
 from controller.settings.recipe import RecipeSettings
+from controller.shared.commands import CommandCode
+from controller.shared.layout import PLAN_SLOTS
 from controller.shared.view import SharedView
 
 PLAN_S_MAX = 120.0
+TAKE_BACK_TURNS, TAKE_BACK_TURN_S = 40, 0.05
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 PARAMETERS_MAX = 64
 log = structlog.get_logger("recipes")
@@ -82,17 +85,52 @@ class Recipes:
         """
         async with self._turn:
             _, path = self._write(name, parameters)
-            slots = {_slot(self._view, index) for index in range(self._view.station_count)}
-            if len(slots) > 1:
-                raise RecipeRefused("the last activation has not reached every station; wait")
-            slot = 1 - slots.pop()
-            await self._plan(path, slot)
-            return [_identity(self._view, at, slot) for at in range(self._view.station_count)]
+            slots = [await self._idle_slot(at) for at in range(self._view.station_count)]
+            await self._plan(path, slots)
+            return [self._identity(at, slot) for at, slot in enumerate(slots)]
 
-    async def _plan(self, path: Path, slot: int) -> None:
+    def next_plan(self, station: int = 0) -> str:
+        """Return the identity of the plan that a station's next cell is made with."""
+        status = self._view.read_station(station)
+        if status is None:
+            return ""
+        waiting = int(status["next_plan_slot"])
+        if waiting < 0:
+            return bytes(status["plan_identity"].tobytes()).hex()
+        return self._identity(station, waiting % PLAN_SLOTS)
+
+    def first_plans(self) -> list[str]:
+        """Return the identities of the plans that were made at the run's start, where still held."""
+        found = []
+        for station in range(self._view.station_count):
+            plans = self._view.memory["stations"][station]["plans"]
+            found += [
+                self._identity(station, slot) for slot in (plans["sequence"] == 1).nonzero()[0]
+            ]
+        return found
+
+    def _identity(self, station: int, slot: int) -> str:
+        """Return the identity of the plan in a slot, as records name it."""
+        identity = self._view.memory["stations"][station]["plans"][slot]["payload"]["identity"]
+        return bytes(identity.tobytes()).hex()
+
+    async def _idle_slot(self, station: int) -> int:
+        """Return a station's slot that is free; a plan that waits in it is taken back."""
+        for _ in range(TAKE_BACK_TURNS):
+            status = self._view.read_station(station)
+            if status is None:
+                raise RecipeRefused("the core is silent")
+            active, waiting = int(status["plan_slot"]), int(status["next_plan_slot"])
+            if waiting in (-1, active):
+                return 1 - active % PLAN_SLOTS
+            self._view.send(CommandCode.ACTIVATE_PLAN, station=station, value=float(active))
+            await asyncio.sleep(TAKE_BACK_TURN_S)
+        raise RecipeRefused("the plan that waits for the next cell could not be taken back")
+
+    async def _plan(self, path: Path, slots: list[int]) -> None:
         arguments = [
             "-m", "controller.planning.process", "--memory-fd", str(self._memory_fd),
-            "--config", str(self._config), "--recipe", str(path), "--slot", str(slot),
+            "--config", str(self._config), "--recipe", str(path), "--slot", *map(str, slots),
         ]  # fmt: skip
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, stderr=asyncio.subprocess.PIPE, pass_fds=(self._memory_fd,)
@@ -106,18 +144,7 @@ class Recipes:
         if process.returncode != 0:
             words = text.decode(errors="replace").strip().splitlines()
             raise RecipeRefused(words[-1] if words else f"planner status {process.returncode}")
-        log.info("plan activated at the next cell", recipe=path.stem, slot=slot)
-
-
-def _slot(view: SharedView, station: int) -> int:
-    status = view.read_station(station)
-    return int(status["plan_slot"]) % 2 if status is not None else 0
-
-
-def _identity(view: SharedView, station: int, slot: int) -> str:
-    """Return the identity of the plan in a slot, as records name it."""
-    identity = view.memory["stations"][station]["plans"][slot]["payload"]["identity"]
-    return bytes(identity.tobytes()).hex()
+        log.info("plan activated at the next cell", recipe=path.stem, slots=slots)
 
 
 def _change(data: dict[str, Any], key: str, value: float) -> None:

@@ -74,7 +74,7 @@ def build_model(server: GatewayServer, settings: MachineSettings, plant: Plant) 
         plant.jobs,
         commands,
         lambda job: folder.activate(job.recipe, job.parameters),
-        folder.active,
+        folder.coming,
         material.set_lots,
     )
     JobManagement(model, plant.outbox, plant.jobs, plant.recipes, engine)

@@ -126,7 +126,8 @@ class RecipeFolder:
         self.node = model.folder(model.machine, "Recipes")
         names = ("Recipes", "List")
         self._list = model.variable(self.node, names, Kind.String, None, is_array=True)
-        model.variable(self.node, ("Recipes", "Active"), Kind.String, self.active, 0)
+        model.variable(self.node, ("Recipes", "Active"), Kind.String, self._active, 0)
+        model.variable(self.node, ("Recipes", "Next"), Kind.String, lambda s: self.coming()[0], 0)
         self._progress = model.variable(self.node, ("Recipes", "Activation"), Kind.String, None)
         self.tell("")
         inputs = [
@@ -154,8 +155,12 @@ class RecipeFolder:
         """Write how an activation goes."""
         self._progress.set(words, datetime.datetime.now(datetime.UTC))
 
-    def active(self, snapshot: Snapshot) -> str:
-        """Return the recipe of the first station's plan, empty where it is not known."""
+    def coming(self) -> tuple[str, dict[str, float]]:
+        """Return recipe and changed parameters of the next cell, an empty name where it is not known."""
+        plan = self.recipes.next_plan()
+        return self.outbox.recipe_of(plan) or "", self.outbox.parameters_of(plan)
+
+    def _active(self, snapshot: Snapshot) -> str:
         plan = snapshot.stations[0]["plan_identity"].tobytes().hex()
         return self.outbox.recipe_of(plan) or ""
 
@@ -208,7 +213,7 @@ class RecipeFolder:
             self.tell(f"{name}: refused: {refused}")
             return str(refused)
         for plan in plans:
-            self.outbox.name_plan(plan, name)
+            self.outbox.name_plan(plan, name, parameters)
         self.tell(f"{name}: activated")
         return ""
 

@@ -112,7 +112,9 @@ class Results:
         meta.ResultEvaluationDetails = ua.LocalizedText(", ".join(record.content["reasons"]))
         result = ua.ResultDataType()
         result.ResultMetaData = meta
-        content = json.dumps(record.content | {"lots": record.lots, "serial": record.serial})
+        more: dict[str, Any] = {"lots": record.lots, "serial": record.serial}
+        more["parameters"] = self.outbox.parameters_of(record.plan)
+        content = json.dumps(record.content | more)
         result.ResultContent = [ua.Variant(content, Kind.String)]
         return result
 
