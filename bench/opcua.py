@@ -1,8 +1,9 @@
 """How many changing values how many clients get: our server, and stock asyncua beside it in the same run.
 
 500 doubles change at a given rate; every client watches all of them over SignAndEncrypt. Told for each
-server: the rate every client really got, the server's share of one core, the age of a value when it
-arrives (p99), and how many changes were lost. `python -m bench.opcua [--json] [--seconds S]`.
+server: the rate every client really got, the rate its writer kept up, the server's share of one core,
+the age of a value when it arrives (p99), and how many changes were lost.
+`python -m bench.opcua [--json] [--seconds S]`.
 """
 
 import argparse
@@ -117,6 +118,8 @@ async def _change(rate_hz: float, write: Any) -> None:
         await asyncio.sleep(deadline - time.monotonic())
         await write(float(tick), datetime.datetime.now(datetime.UTC))
         tick += 1
+        sys.stdout.write(f"{tick} {time.monotonic()}\n")
+        sys.stdout.flush()
 
 
 # -- clients: as light as can be, so that the server is what is measured -----------------------
@@ -272,7 +275,10 @@ async def measure(
         for each in watchers:
             await each.connect(told["port"], told["namespace"], certificate, identity)
             tasks.append(asyncio.create_task(each.watch()))
+        writes: list[tuple[int, float]] = []
+        tasks.append(asyncio.create_task(_follow_writer(server.stdout, writes)))
         await asyncio.sleep(WARM_UP_S)
+        writes.clear()
         for each in watchers:
             each.ticks, each.ages_s = [], []
         cpu_s, start_s = _cpu_s(server.pid), time.monotonic()
@@ -290,7 +296,19 @@ async def measure(
                 each.channel.hang_up()
         server.kill()
         await server.wait()
-    return _figures(watchers, wall_s, cpu_s)
+    return _figures(watchers, wall_s, cpu_s) | {"writer_hz": _rate_hz(writes)}
+
+
+async def _follow_writer(lines: asyncio.StreamReader, writes: list[tuple[int, float]]) -> None:
+    """Note which change the server's writer wrote when, on its own clock."""
+    async for line in lines:
+        tick, at_s = line.split()
+        writes.append((int(tick), float(at_s)))
+
+
+def _rate_hz(writes: list[tuple[int, float]]) -> float:
+    (first, start_s), (last, end_s) = writes[0], writes[-1]
+    return round((last - first) / (end_s - start_s), 2)
 
 
 def _figures(watchers: list[Watcher], wall_s: float, cpu_s: float) -> dict[str, float]:

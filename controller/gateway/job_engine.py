@@ -95,6 +95,8 @@ class JobEngine:
     ) -> Callable[[], Awaitable[None]] | None:
         if job is None:
             allowed = self._jobs.next_allowed()
+            if allowed is None and state == State.COMPLETE and snapshot.machine["cells_requested"]:
+                return self._give_back
             if allowed is None or state not in _READY:
                 return None
             return lambda: self._begin(allowed)
@@ -122,6 +124,10 @@ class JobEngine:
                 return
         self._use_lots(job.lots)
         self._enter(job, JobState.RUNNING)
+
+    async def _give_back(self) -> None:
+        """A job's count is made: the next Start is a person's, and without end."""
+        await self._commands.send(CommandCode.SET_CELLS, value=0.0)
 
     async def _start_machine(self, cells: int) -> None:
         await self._commands.send(CommandCode.SET_CELLS, value=float(cells))

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from controller.gateway.opcua.certificates import create_identity
 from controller.gateway.opcua.users import Role, UsersFile
 from controller.gateway.records.outbox import Outbox
 from controller.shared.records import RECORDS_MAX
+from tests.wire import killing
 from tests.wire.opcua_bench import CLIENT_URI, ROOT, eventually, write_identity
 from tests.wire.scripted_core import ScriptedCore
 
@@ -51,9 +51,14 @@ class Plant:
             stderr=subprocess.DEVNULL,
         )
 
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
+    def kill(self, within_write: bool = False) -> bool:
+        """Kill gateway and record writer at once; tell whether they died within a write."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        pids = [pid, *map(int, children)]
+        caught = killing.kill(pids, self.state / "records.sqlite", within_write)
         self.process.wait()
+        return caught
 
     def produce(self, chance: random.Random) -> None:
         """Finish some cells, as fast as the core may."""
@@ -94,13 +99,15 @@ async def campaign(plant: Plant, kills: int, chance: random.Random) -> None:
 
     life = asyncio.create_task(live())
     plant.start()
-    for _ in range(kills):
+    within_write = 0
+    for number in range(kills):
         before = plant.core.acknowledged
         # It works again: it acknowledges what finished meanwhile.
         await eventually(lambda b=before: plant.core.acknowledged > b, 60.0)
         for _ in range(chance.randrange(40)):
             await asyncio.sleep(0)
-        plant.kill()
+        # Every second time at any instant, else while a cell is being stored.
+        within_write += plant.kill(within_write=number % 2 == 0)
         plant.start()
     newest = int(plant.core.memory["records"]["newest"])
     await eventually(lambda: plant.core.acknowledged > newest, 60.0)
@@ -124,6 +131,8 @@ async def campaign(plant: Plant, kills: int, chance: random.Random) -> None:
     ]
     assert stored == list(range(1, produced + 1))
     assert plant.core.acknowledged == produced
+    print(f"{produced} cells, {kills} kills, {within_write} of them within a write")
+    assert within_write >= kills // 2
 
 
 def free_port() -> int:

@@ -1,6 +1,5 @@
 """A hostile network gets nothing: one test for each item of hardening.py, by its number."""
 
-import asyncio
 import json
 import struct
 from collections.abc import Callable, Iterator
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 from asyncua import ua
+from asyncua.ua import ua_binary
 from asyncua.ua.ua_binary import struct_to_binary
 
 from controller.gateway.opcua import hardening, limits
@@ -188,21 +188,49 @@ def test_07_a_parsers_exception_ends_its_connection_alone(siege: Siege) -> None:
     attack(siege, scene)
 
 
+def token_request(variant: bytes) -> bytes:
+    """An ActivateSession request whose identity token is an operand with this variant."""
+    literal = struct.pack("<BBH", 1, 0, ua.ObjectIds.LiteralOperand_Encoding_DefaultBinary)
+    request = ua.ActivateSessionRequest()
+    body = struct_to_binary(request)
+    token = literal + b"\x01" + struct.pack("<I", len(variant)) + variant
+    # The identity token is an empty extension object, three zero bytes, before the signature.
+    tail = struct_to_binary(request.Parameters.UserTokenSignature)
+    return body[: -len(tail) - 3] + token + tail
+
+
+def nulls(count: int) -> bytes:
+    return bytes([0x80]) + struct.pack("<i", count)  # an array of Null: no size at all
+
+
+def matrix(width: int, height: int) -> bytes:
+    return bytes([0xC6]) + struct.pack("<ii", 1, 0) + struct.pack("<iii", 2, width, height)
+
+
+TOO_MUCH = (nulls(hardening.READS_MAX + 1), matrix(300, 300))
+
+
 def test_08_a_length_field_cannot_keep_the_decoder_busy(siege: Siege) -> None:
     async def scene(each: Attack) -> None:
-        endless = bytes([0x80]) + struct.pack("<i", 0x7FFFFFFF)  # an array of Null
-        matrix = bytes([0xC6]) + struct.pack("<ii", 1, 0) + struct.pack("<iii", 2, 65535, 65535)
-        literal = struct.pack("<BBH", 1, 0, ua.ObjectIds.LiteralOperand_Encoding_DefaultBinary)
-        for variant in (endless, matrix):
+        for variant in (nulls(0x7FFFFFFF), matrix(65535, 65535), *TOO_MUCH):
             channel = await each.secure()
-            request = ua.ActivateSessionRequest()
-            body = struct_to_binary(request)
-            token = literal + b"\x01" + struct.pack("<I", len(variant)) + variant
-            # The identity token is an empty extension object, three zero bytes, before the signature.
-            tail = struct_to_binary(request.Parameters.UserTokenSignature)
-            body = body[: -len(tail) - 3] + token + tail
-            await asyncio.wait_for(channel.send(channel.encoded(body)), 5)
-            await asyncio.wait_for(is_closed(channel), 5)
+            await channel.send(channel.encoded(token_request(variant)))
+            await is_closed(channel)
+
+    attack(siege, scene)
+
+
+def test_08_without_its_counts_the_decoder_believes_every_length(
+    siege: Siege, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardening, "READS_MAX", 1 << 62)
+    monkeypatch.setattr(ua_binary, "MAX_RESHAPE_ELEMENTS", 1_000_000)  # as it comes
+
+    async def scene(each: Attack) -> None:
+        for variant in TOO_MUCH:
+            channel = await each.secure()
+            await channel.send(channel.encoded(token_request(variant)))
+            assert status_of(await channel.response()) == "BadSessionIdInvalid"
 
     attack(siege, scene)
 

@@ -169,7 +169,7 @@ class Client:
         async def there() -> bool:
             return bool(await self.read(text) == wanted)
 
-        await eventually(there, 90.0)
+        await eventually(there, 240.0)
 
 
 def test_a_job_is_made_and_the_plant_sees_gateway_and_core_die(tmp_path: Path) -> None:

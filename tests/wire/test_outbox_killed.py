@@ -13,6 +13,7 @@ from controller.gateway.records.writer import RecordWriter, run
 from controller.shared.layout import ProcessId
 from controller.shared.records import RECORDS_MAX
 from controller.shared.view import SharedView, map_memory
+from tests.wire import killing
 from tests.wire.scripted_core import ScriptedCore
 
 
@@ -48,8 +49,8 @@ def campaign(folder: Path, kills: int, seed: int) -> None:
     database = folder / "records.sqlite"
     Outbox(database).close()
     produced = acknowledged = 0
-    deaths = 0
-    while deaths < kills:
+    within_write = 0
+    for number in range(kills):
         child, pipe = start_writer(core, database)
         # Killed at any instant of its life: between two stores, within one, or before it has told.
         life_s = chance.uniform(0.0, 0.02)
@@ -60,13 +61,12 @@ def campaign(folder: Path, kills: int, seed: int) -> None:
             for counter in drain(pipe):
                 acknowledged = max(acknowledged, counter)
                 told_s = min(told_s, time.monotonic())
-        os.kill(child, signal.SIGKILL)
+        within_write += killing.kill([child], database, within_write=number % 4 == 0)
         os.waitpid(child, 0)
         # What it told before its death is durable, and the core may have heard it.
         acknowledged = max([acknowledged, *drain(pipe)])
         os.close(pipe)
         assert Outbox(database).newest_counter(core.view().run.hex) >= acknowledged
-        deaths += 1
     child, pipe = start_writer(core, database)
     end = time.monotonic() + 30.0
     while acknowledged < produced and time.monotonic() < end:
@@ -77,6 +77,8 @@ def campaign(folder: Path, kills: int, seed: int) -> None:
     stored_cells = [each.counter for each in Outbox(database).after(0, produced + 10)]
     assert stored_cells == list(range(1, produced + 1))
     assert produced > 2 * kills  # cells went on all the while
+    print(f"{produced} cells, {kills} kills, {within_write} of them within a write")
+    assert within_write > kills // 8
     os.close(core.fd)
 
 

@@ -12,6 +12,8 @@ from asyncua import ua
 from asyncua.server.address_space import AttributeValue, NodeData
 from asyncua.server.internal_server import InternalServer
 
+from controller.gateway.opcua.nodes import Nodes, is_instance
+
 Ids = ua.ObjectIds
 Attribute = ua.AttributeIds
 HAS_COMPONENT = ua.NodeId(Ids.HasComponent)
@@ -47,6 +49,7 @@ class Space:
         # Types do not change while an instance is built: what they declare is looked up once.
         self.type = cache(self._type)
         self._declared = cache(self._find_declared)
+        self._light = Nodes(server.aspace)
 
     def id(self, text: str) -> ua.NodeId:
         """Return the NodeId of a string in the own namespace."""
@@ -71,6 +74,12 @@ class Space:
 
     def _class(self, node: NodeData) -> ua.NodeClass:
         return ua.NodeClass(node.attributes[Attribute.NodeClass].value.Value.Value)
+
+    def set_attribute(
+        self, node_id: ua.NodeId, attribute: ua.AttributeIds, kind: ua.VariantType, value: Any
+    ) -> None:
+        """Let an attribute of a node, other than its Value, say something else."""
+        self._light.set(node_id, attribute, kind, value)
 
     # -- single nodes ---------------------------------------------------------------------------
 
@@ -189,6 +198,8 @@ class Space:
 
     def add(self, item: ua.AddNodesItem) -> ua.NodeId:
         """Add a node as described and return its NodeId."""
+        if is_instance(item):
+            return self._light.add(item)
         result = self._server.node_mgt_service.add_nodes([item])[0]
         try:
             result.StatusCode.check()

@@ -37,9 +37,9 @@ class Historian:
             self._mark(node)
         for notifier in (model.machine, ua.NodeId(ua.ObjectIds.Server)):
             service.notifiers.add(notifier)
-            attribute = model.space.nodes[notifier].attributes[ua.AttributeIds.EventNotifier]
             flags = ua.EventNotifier.SubscribeToEvents.mask | ua.EventNotifier.HistoryRead.mask
-            attribute.value = ua.DataValue(ua.Variant(flags, Kind.Byte))
+            attribute = ua.AttributeIds.EventNotifier
+            model.space.set_attribute(notifier, attribute, Kind.Byte, flags)
         model.on_snapshot.append(self.update)
 
     def _chosen(self) -> Iterable[tuple[tuple[str, ...], Kind]]:
@@ -52,11 +52,10 @@ class Historian:
             yield ("Stations", station.name, "CellInWork", "Cell"), Kind.Int64
 
     def _mark(self, node: ua.NodeId) -> None:
-        attributes = self.model.space.nodes[node].attributes
+        space = self.model.space
         level = ua.AccessLevel.CurrentRead.mask | ua.AccessLevel.HistoryRead.mask
-        attributes[ua.AttributeIds.AccessLevel].value = ua.DataValue(ua.Variant(level, Kind.Byte))
-        historizing = ua.DataValue(ua.Variant(True, Kind.Boolean))
-        attributes[ua.AttributeIds.Historizing].value = historizing
+        space.set_attribute(node, ua.AttributeIds.AccessLevel, Kind.Byte, level)
+        space.set_attribute(node, ua.AttributeIds.Historizing, Kind.Boolean, True)
 
     def update(self, snapshot: Snapshot) -> None:
         """Take what changed, and write it beside the event loop."""

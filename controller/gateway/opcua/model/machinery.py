@@ -174,8 +174,7 @@ def _item_state(snapshot: Snapshot) -> str:
 
 
 def _set_type(model: Model, node: ua.NodeId, kind: int) -> None:
-    attribute = model.space.nodes[node].attributes[ua.AttributeIds.DataType]
-    attribute.value = ua.DataValue(ua.Variant(ua.NodeId(kind), Kind.NodeId))
+    model.space.set_attribute(node, ua.AttributeIds.DataType, Kind.NodeId, ua.NodeId(kind))
 
 
 def _load(path: Path) -> dict[str, str]:

@@ -253,8 +253,7 @@ class Model:
     ) -> None:
         """Let some roles write a variable."""
         level = ua.AccessLevel.CurrentRead.mask | ua.AccessLevel.CurrentWrite.mask
-        attribute = self.space.nodes[node_id].attributes[ua.AttributeIds.AccessLevel]
-        attribute.value = ua.DataValue(ua.Variant(level, Kind.Byte))
+        self.space.set_attribute(node_id, ua.AttributeIds.AccessLevel, Kind.Byte, level)
         self.server.registry.writables[node_id] = Writable(roles, handler)
 
     # -- running --------------------------------------------------------------------------------

@@ -61,8 +61,7 @@ class PackMl:
         model, space = self.model, self.model.space
         modes = model.enumeration("UnitMode", ((mode.value, mode.name.title()) for mode in Mode))
         mode = space.id(f"{text}.UnitModeCurrent")
-        kind = ua.DataValue(ua.Variant(modes, Kind.NodeId))
-        space.nodes[mode].attributes[ua.AttributeIds.DataType].value = kind
+        space.set_attribute(mode, ua.AttributeIds.DataType, Kind.NodeId, modes)
         model.bind(mode, lambda s: int(s.machine["mode"]), Kind.Int32)
         model.fixed(space.id(f"{text}.UnitSupportedModes"), modes, Kind.NodeId)
         speeds: dict[str, Callable[[Snapshot], float]] = {
