@@ -41,15 +41,19 @@ def draw_all(folder: Path, seed: int, cells: int) -> dict[str, Path]:
     from controller.settings.plant import PlantSettings
     from controller.simulate import Simulation
 
-    settings: Any = (load_machine(report.MACHINE), load_settings(report.PLANT, PlantSettings))
     recipe = load_recipe(report.RECIPE)
-    simulation = Simulation(*settings, recipe, seed=seed)
+    settings: dict[str, Any] = {
+        "machine": load_machine(report.MACHINE),
+        "plant": load_settings(report.PLANT, PlantSettings),
+        "recipe": recipe,
+    }
+    simulation = Simulation(**settings, seed=seed)
     first, learned = record_cells(simulation, (1, 3), recipe.sheets)
     figures = {
         "one_fold": draw_fold(learned),
         "overlay": draw_overlay(learned),
         "tension": draw_tension(first, learned, recipe.tension_n),
-        "histograms": draw_histograms(_judges(settings, recipe, seed, cells), cells),
+        "histograms": draw_histograms(_judges(settings, seed, cells), cells),
     }
     folder.mkdir(parents=True, exist_ok=True)
     written = {"timing_chart": folder / "timing_chart.png"}
@@ -60,12 +64,12 @@ def draw_all(folder: Path, seed: int, cells: int) -> dict[str, Path]:
     return written
 
 
-def _judges(settings: Any, recipe: Any, seed: int, cells: int) -> Any:
+def _judges(settings: dict[str, Any], seed: int, cells: int) -> Any:
     """The judge after a longer run."""
     from controller.simulate import Simulation, stack_cells
     from hal_sim.judge.figures import judge_material
 
-    simulation = Simulation(*settings, recipe, seed=seed)
+    simulation = Simulation(**settings, seed=seed)
     stack_cells(simulation, cells)
     return judge_material(simulation.machine.context)[0][0]
 
