@@ -1,8 +1,11 @@
 """The cyclic exchange on the wire beside pysoem's from Python: round trip, lost and late frames.
 
-`python -m bench.ethercat [--drives 8 32] [--cycles 4000] [--json]`. Both drive the same virtual segment over
-a veth pair, quiet and with a busy Python thread in the master's process; the segment is a process of its own.
-Without the right to make a network namespace only the frame's compiled cost is measured.
+`python -m bench.ethercat [--drives 8 32] [--cycles 4000] [--same-priority] [--json]`. Both drive the same
+virtual segment over a veth pair, in alternating slices of one run, quiet and with a busy Python thread in the
+master's process. The segment is a process of its own on a processor of its own, as slaves are; both masters
+run on the other one, each as it is used: ours under SCHED_FIFO as in the core, pysoem in a Python thread
+(`--same-priority` gives it ours). Without the right to make a network namespace only the compiled cost is
+measured.
 """
 
 import argparse
@@ -12,33 +15,52 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+from controller.runtime.real_time import schedule, slack
 from drivers.ethercat.bring_up import Bus
 from drivers.ethercat.exchange import take
 from drivers.ethercat.frame import accept, stamp
 from drivers.ethercat.free_run import FreeRun
 from drivers.ethercat.link import LINK_DTYPE, make_link
 from drivers.ethercat.process_data import pack
-from drivers.ethercat.topology import Topology, drives_topology
+from drivers.ethercat.topology import drives_topology
 from drivers.image import IMAGE_DTYPE
 from hal_sim.ethercat.body import make_body
 from hal_sim.ethercat.station import SimStation, warm
 from hal_sim.ethercat.virtual_wire import Tier, find_tier, make_veth, own_namespace, remove_link
 
 MASTER, SLAVES = "bench0", "bench1"
-PERIOD_NS, LATE_NS, TIMEOUT_NS = 1_000_000, 400_000, 900_000
+PERIOD_NS, LATE_NS, TIMEOUT_NS, SPIN_NS = 1_000_000, 400_000, 900_000, 200_000
+PRIORITY, SLICE_CYCLES = 80, 250
+SLAVES_CPU, MASTER_CPU = 0, (os.cpu_count() or 1) - 1
+LINE_DRIVES = (4, 8, 16, 24, 32, 48, 64)
+
+
+@contextmanager
+def processor(cpu: int, priority: int) -> Iterator[None]:
+    """Put the calling thread, and threads it starts, on one processor; under SCHED_FIFO where granted."""
+    processors = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    slack()
+    granted = priority > 0 and schedule(priority).granted
+    try:
+        yield
+    finally:
+        if granted:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setaffinity(0, processors)
 
 
 def _segment(drives: int, ready: Any, stop: Any) -> None:
     body = make_body(drives_topology(drives))
     warm(body)
-    with SimStation(body, SLAVES):
+    with processor(SLAVES_CPU, PRIORITY), SimStation(body, SLAVES):
         ready.set()
         stop.wait()
 
@@ -90,35 +112,51 @@ def summary(round_trip_ns: np.ndarray, lost: int) -> dict[str, float | int]:
     }  # fmt: skip
 
 
-def measure_ours(topology: Topology, cycles: int, busy: bool) -> dict[str, float | int]:
-    """Run our exchange in its own thread; the round trip is send to whole reply."""
-    with Bus(topology) as bus:
-        bus.bring_up()
-        free = FreeRun(bus.context, cycles, cycles).warm()
-        with busy_thread(busy), free:
-            free.join()
-        lost = int(bus.link["frames_lost"]) + int(bus.link["frames_late"])
-        return summary(free.round_trip_ns, lost)
+Slice = tuple[np.ndarray, int]
 
 
-def measure_pysoem(topology: Topology, cycles: int, busy: bool) -> dict[str, float | int]:
+def ours(bus: Bus, cycles: int) -> Slice:
+    """Run our exchange in its own thread; returns each round trip, send to whole reply, and the lost."""
+
+    def lost() -> int:
+        return int(bus.link["frames_lost"]) + int(bus.link["frames_late"])
+
+    before = lost()
+    with FreeRun(bus.context, cycles, cycles) as free:
+        free.join()
+    return free.round_trip_ns, lost() - before
+
+
+def pysoems(bus: Bus, cycles: int) -> Slice:
     """Run pysoem's exchange once a period from a Python thread, as its examples do."""
-    with Bus(topology) as bus:
-        bus.bring_up()
-        master, expected = bus.master, bus.master.expected_wkc
-        for slave in master.slaves:
-            slave.output = bytes(len(slave.output))
-        round_trip_ns, lost = np.zeros(cycles, np.int64), 0
-        due = time.monotonic_ns()
-        with busy_thread(busy):
-            for cycle in range(cycles):
-                due = max(due + PERIOD_NS, time.monotonic_ns())
-                time.sleep(max(due - time.monotonic_ns(), 0) / 1e9)
-                start = time.monotonic_ns()
-                master.send_processdata()
-                lost += master.receive_processdata(TIMEOUT_NS // 1000) != expected
-                round_trip_ns[cycle] = time.monotonic_ns() - start
-        return summary(round_trip_ns, lost)
+    master, expected = bus.master, bus.master.expected_wkc
+    round_trip_ns, lost = np.zeros(cycles, np.int64), 0
+    due = time.monotonic_ns()
+    for cycle in range(cycles):
+        due = max(due + PERIOD_NS, time.monotonic_ns())
+        time.sleep(max(due - time.monotonic_ns(), 0) / 1e9)
+        start = time.monotonic_ns()
+        master.send_processdata()
+        lost += master.receive_processdata(TIMEOUT_NS // 1000) != expected
+        round_trip_ns[cycle] = time.monotonic_ns() - start
+    return round_trip_ns, lost
+
+
+def in_turn(bus: Bus, cycles: int, busy: bool, priorities: dict[str, int]) -> dict[str, Any]:
+    """Alternate between both masters, slice by slice, so that a machine's moods meet both."""
+    masters: dict[str, Callable[[Bus, int], Slice]] = {"ours": ours, "pysoem": pysoems}
+    slices: dict[str, list[Slice]] = {name: [] for name in masters}
+    for slave in bus.master.slaves:
+        slave.output = bytes(len(slave.output))
+    with busy_thread(busy):
+        for _ in range(max(cycles // SLICE_CYCLES, 1)):
+            for name, run in masters.items():
+                with processor(MASTER_CPU, priorities[name]):
+                    slices[name].append(run(bus, SLICE_CYCLES))
+    return {
+        name: summary(np.concatenate([times for times, _ in rows]), sum(lost for _, lost in rows))
+        for name, rows in slices.items()
+    }
 
 
 @njit(nogil=True, error_model="numpy")
@@ -136,44 +174,69 @@ def _frame_work(link, image, replies, lengths, count):
     return good
 
 
-def frame_cost_us(drives: int, count: int = 20_000) -> float:
+class FrameWork:
+    """A cycle's compiled work on one bus: pack, stamp, check, settle and unpack."""
+
+    def __init__(self, drives: int) -> None:
+        link = make_link(drives_topology(drives)).view(LINK_DTYPE)[0]
+        frames = int(link["frame_count"])
+        replies, lengths = np.zeros((frames, 2048), np.uint8), np.zeros(frames, np.int64)
+        for k in range(frames):
+            frame = link["frames"][k]
+            length, size = int(frame["length"]), int(frame["data_bytes"])
+            replies[k, :length] = frame["transmit"][:length]
+            replies[k, 26 + size] = frame["working_counter_expected"]
+            replies[k, 58 + size], replies[k, 60 + size] = 8, drives
+            lengths[k] = length
+        self._arguments = link, np.zeros(1, IMAGE_DTYPE)[0], replies, lengths
+        self.process_bytes = int(link["process_bytes"])
+        if _frame_work(*self._arguments, 10) != 10:
+            raise RuntimeError("the synthetic replies were not accepted")
+
+    def cost_ns(self, count: int = 200) -> float:
+        """Return what a cycle costs, the mean of `count`."""
+        start = time.perf_counter_ns()
+        _frame_work(*self._arguments, count)
+        return (time.perf_counter_ns() - start) / count
+
+
+def frame_costs_ns(works: list[FrameWork], rounds: int = 200) -> np.ndarray:
+    """Return the least cost of each, (len(works),): taken in turn, so that all meet a quiet moment."""
+    return np.array([[work.cost_ns() for work in works] for _ in range(rounds)]).min(axis=0)
+
+
+def frame_cost_us(drives: int) -> float:
     """Return the compiled cost of build, check and unpack, in microseconds a cycle."""
-    link = make_link(drives_topology(drives)).view(LINK_DTYPE)[0]
-    image = np.zeros(1, IMAGE_DTYPE)[0]
-    frames = int(link["frame_count"])
-    replies, lengths = np.zeros((frames, 2048), np.uint8), np.zeros(frames, np.int64)
-    for k in range(frames):
-        frame = link["frames"][k]
-        length, size = int(frame["length"]), int(frame["data_bytes"])
-        replies[k, :length] = frame["transmit"][:length]
-        replies[k, 26 + size] = frame["working_counter_expected"]
-        replies[k, 58 + size], replies[k, 60 + size] = 8, drives
-        lengths[k] = length
-    if _frame_work(link, image, replies, lengths, 10) != 10:
-        raise RuntimeError("the synthetic replies were not accepted")
-    best = min(_timed(link, image, replies, lengths, count // 5) for _ in range(5))
-    return round(best, 3)
+    return round(float(frame_costs_ns([FrameWork(drives)])[0]) / 1e3, 3)
 
 
-def _timed(link: Any, image: Any, replies: Any, lengths: Any, count: int) -> float:
-    start = time.perf_counter_ns()
-    _frame_work(link, image, replies, lengths, count)
-    return (time.perf_counter_ns() - start) / count / 1e3
+def cost_line() -> dict[str, float]:
+    """Fit a line through compiled cost over process data: how linear the exchange is in bytes."""
+    works = [FrameWork(drives) for drives in LINE_DRIVES]
+    sizes, costs_ns = [work.process_bytes for work in works], frame_costs_ns(works)
+    slope, fixed = np.polyfit(sizes, costs_ns, 1)
+    rest = costs_ns - (slope * np.array(sizes) + fixed)
+    return {
+        "ns_per_byte": round(float(slope), 3),
+        "fixed_ns": round(float(fixed), 1),
+        "bytes_max": float(max(sizes)),
+        "r_squared": round(1.0 - float(rest.var() / costs_ns.var()), 5),
+    }
 
 
-def measure(drives: int, cycles: int, tier: Tier) -> dict[str, Any]:
+def measure(drives: int, cycles: int, tier: Tier, priorities: dict[str, int]) -> dict[str, Any]:
     """Return one result of the bench's JSON shape."""
-    result: dict[str, Any] = {"tier": tier.name, "drives": drives}
+    result: dict[str, Any] = {"tier": tier.name, "drives": drives, "priority": priorities}
     if tier is not Tier.SOCKETLESS:
         topology = drives_topology(
-            drives, interface=MASTER, reply_timeout_ns=TIMEOUT_NS, misses_stop=10**6
-        )
-        with segment(drives):
+            drives, interface=MASTER, reply_timeout_ns=TIMEOUT_NS, misses_stop=10**6,
+            spin_ns=SPIN_NS if SLAVES_CPU != MASTER_CPU else 0,
+        )  # fmt: skip
+        with segment(drives), Bus(topology) as bus:
+            bus.bring_up()
+            FreeRun(bus.context, 1, 1).warm()
             for load in ("quiet", "busy"):
-                result[load] = {
-                    "ours": measure_ours(topology, cycles, load == "busy"),
-                    "pysoem": measure_pysoem(topology, cycles, load == "busy"),
-                }
+                result[load] = in_turn(bus, cycles, load == "busy", priorities)
     result["frame_cost_us"] = frame_cost_us(drives)
     return result
 
@@ -192,22 +255,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.ethercat", description=__doc__)
     parser.add_argument("--drives", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--cycles", type=int, default=4000)
+    parser.add_argument("--same-priority", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     tier = find_tier()
     if tier is Tier.USER_NAMESPACE and os.geteuid() != 0:
         command = ["unshare", "--user", "--map-root-user", "--net", sys.executable]
         os.execvp(command[0], [*command, "-m", "bench.ethercat", *sys.argv[1:]])
-    if tier is Tier.SOCKETLESS:
-        results = [measure(drives, options.cycles, tier) for drives in options.drives]
-    else:
-        with own_namespace():
-            results = [measure(drives, options.cycles, tier) for drives in options.drives]
+    priorities = {"ours": PRIORITY, "pysoem": PRIORITY if options.same_priority else 0}
+    with nullcontext() if tier is Tier.SOCKETLESS else own_namespace():
+        results = [measure(n, options.cycles, tier, priorities) for n in options.drives]
+    line = cost_line()
     for result in results:
         if options.json:
-            print(json.dumps(result))
+            print(json.dumps(result | {"line": line}))
         else:
             _print(result)
+    if not options.json:
+        print("  cost over bytes " + "  ".join(f"{key} {value}" for key, value in line.items()))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from drivers.ethercat.system_calls import (
 from drivers.seam import EXCHANGE_SIGNATURE
 
 _RECEIVE_BYTES = 2048
+_BACKLOG_MAX = 64  # frames judged after the deadline: those that came while the loop was held up
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -31,27 +32,32 @@ def send_frames(link):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def drain(link):
-    """Take every frame that waits in the socket."""
+def _receive(link):
+    """Judge one frame that waits in the socket; False where none does."""
     buffer = link.receive
     length = recv(link.descriptor, buffer.ctypes.data, _RECEIVE_BYTES, DONT_WAIT)
-    while length > 0:
+    if length > 0:
         accept(link, buffer, length)
-        length = recv(link.descriptor, buffer.ctypes.data, _RECEIVE_BYTES, DONT_WAIT)
+    return length > 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def receive_until(link, deadline_ns):
-    """Collect replies until all are here or the deadline has passed."""
-    time, poll = link.time, link.poll
-    drain(link)
-    while missing(link) > 0:
-        left_ns = deadline_ns - monotonic_ns(time, time.ctypes.data)
-        if left_ns <= 0:
-            return
-        if not link.busy_poll:
+def receive_until(link, start_ns, deadline_ns):
+    """Collect replies until all are here or the deadline has passed: look for `spin_ns`, then sleep.
+
+    Frames that nobody waits for stay in the socket until the next cycle; a flood of them keeps no cycle.
+    """
+    time, poll, too_late = link.time, link.poll, 0
+    while missing(link) > 0 and too_late < _BACKLOG_MAX:
+        received = _receive(link)
+        now_ns = monotonic_ns(time, time.ctypes.data)
+        if now_ns >= deadline_ns:
+            if not received:
+                return
+            too_late += 1
+        elif not received and now_ns - start_ns >= link.spin_ns:
+            left_ns = deadline_ns - now_ns
             wait_readable(link.descriptor, poll, poll.ctypes.data, time, time.ctypes.data, left_ns)
-        drain(link)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -79,6 +85,6 @@ def exchange(image, context):
     start_ns = monotonic_ns(time, time.ctypes.data)
     link.sent_ns = start_ns
     send_frames(link)
-    receive_until(link, start_ns + link.reply_timeout_ns)
+    receive_until(link, start_ns, start_ns + link.reply_timeout_ns)
     link.round_trip_ns = monotonic_ns(time, time.ctypes.data) - start_ns
     return take(link, image.inputs)

@@ -104,7 +104,7 @@ LINK_DTYPE = np.dtype(
         ("sync0_shift_ns", np.int64),
         ("misses_tolerated", np.int32),
         ("misses_stop", np.int32),
-        ("busy_poll", np.uint8),
+        ("spin_ns", np.int64),
         ("distributed_clock", np.uint8),
         ("descriptor", np.int32),
         ("slave_count", np.int32),
@@ -195,7 +195,7 @@ def make_link(topology: Topology) -> np.ndarray:
     link = context.view(LINK_DTYPE)[0]
     placements = place(topology.slaves)
     for name in ("period_ns", "reply_timeout_ns", "sync0_shift_ns", "misses_tolerated",
-                 "misses_stop", "busy_poll", "distributed_clock"):  # fmt: skip
+                 "misses_stop", "spin_ns", "distributed_clock"):  # fmt: skip
         link[name] = getattr(topology, name)
     link["descriptor"] = -1
     link["slave_count"] = len(topology.slaves)

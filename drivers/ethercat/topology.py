@@ -64,7 +64,8 @@ class Topology:
     """The whole bus and the policy of its exchange.
 
     Up to `misses_tolerated` missed cycles in a row leave the bus operational, more degrade it, `misses_stop`
-    bring it down (a controlled stop). `sync0_shift_ns` is how long after the cycle's frame SYNC0 fires.
+    bring it down (a controlled stop). `spin_ns` is how long the loop looks for its reply before it sleeps:
+    worth it on a processor of its own. `sync0_shift_ns` is how long after the cycle's frame SYNC0 fires.
     """
 
     slaves: tuple[SlaveSetup, ...]
@@ -73,7 +74,7 @@ class Topology:
     reply_timeout_ns: int = 400_000
     misses_tolerated: int = 1
     misses_stop: int = 5
-    busy_poll: bool = False
+    spin_ns: int = 0
     sync0_shift_ns: int = 500_000
     distributed_clock: bool = True
 
