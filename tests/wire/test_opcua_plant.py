@@ -142,6 +142,59 @@ def test_a_job_is_stored_started_followed_and_ends_with_its_cells(stage: Stage) 
     play(stage, scene)
 
 
+def test_a_job_is_paused_stopped_and_aborted_and_brings_its_lots(stage: Stage) -> None:
+    async def scene(bench: Bench, node: NodeClient) -> None:
+        await node.login(Role.MES)
+        core = bench.core
+        bench.gateway.outbox.name_plan("00" * 32, "reference")
+        states = {each.id: each for each in bench.gateway.jobs.all()}
+        assert "P1" not in states
+        with_lot = order("P1", quantity=3)
+        with_lot["value"]["materialRequirements"] = [
+            {
+                "materialClassID": "cathode",
+                "materialLotID": "C-9",
+                "materialUse": "Material consumed",
+            }
+        ]
+        fields = ["EventType", "Message", "SourceName"]
+        await node("subscribeEvents", node=bench.node("")[:-1], fields=fields)
+
+        async def asked(method: str, what: Any) -> Any:
+            return (await job_call(node, bench, method, what))["outputs"]
+
+        def is_in(job: str, state: str) -> bool:
+            found = bench.gateway.jobs.find(job)
+            return found is not None and found.state == state
+
+        assert await asked("StoreAndStart", with_lot) == [1]
+        assert await asked("StoreAndStart", order("P2", quantity=1)) == [1]
+        core.set_state(State.IDLE)
+        await eventually(lambda: core.machine["state"] == State.EXECUTE)
+        assert await value(node, bench, "Material.CathodeLot") == "C-9"
+        seen: list[Any] = []
+        await named(node, "events", lambda e: e["Message"] == "cathode: lot C-9", seen)
+        await named(node, "events", lambda e: e["Message"] == "job P1: Running", seen)
+        assert await asked("Pause", "P1") == [1]
+        await eventually(lambda: core.machine["state"] == State.SUSPENDED)
+        assert is_in("P1", "Interrupted")
+        assert await asked("Resume", "P1") == [1]
+        await eventually(lambda: core.machine["state"] == State.EXECUTE)
+        assert await asked("Stop", "P1") == [1]
+        assert is_in("P1", "Ended")
+        await eventually(lambda: is_in("P2", "Running"))
+        assert await asked("Abort", "P2") == [1]
+        assert is_in("P2", "Aborted")
+        await eventually(lambda: core.machine["state"] == State.STOPPED)
+        core.set_state(State.COMPLETE)
+        await eventually(lambda: core.machine["cells_requested"] == 0)
+        for job in ("P1", "P2"):
+            assert await asked("Clear", job) == [1]
+        await node("disconnect")
+
+    play(stage, scene)
+
+
 def test_a_job_is_refused_with_its_reasons(stage: Stage) -> None:
     async def scene(bench: Bench, node: NodeClient) -> None:
         await node.login(Role.MES)
