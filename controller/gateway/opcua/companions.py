@@ -31,6 +31,14 @@ MODELS = (
     ("machinery_jobs", JOBS),
 )
 
+# asyncua knows the structure, but not how to read one that stands alone, as OrderedBy of a result list.
+ua.register_extension_object(
+    "RelativePath",
+    ua.NodeId(ua.ObjectIds.RelativePath_Encoding_DefaultBinary),
+    ua.RelativePath,
+    ua.NodeId(ua.ObjectIds.RelativePath),
+)
+
 
 async def load_companions(server: Server) -> dict[str, int]:
     """Load every model; return the namespace index by URI. RuntimeError for a partial import."""

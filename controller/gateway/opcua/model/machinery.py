@@ -23,7 +23,11 @@ TEXT_LENGTH_MAX = 256
 
 _OUT = (State.ABORTING, State.ABORTED, State.CLEARING)
 _RESTING = (State.STOPPED, State.IDLE, State.COMPLETE, State.HELD, State.SUSPENDED, State.RESETTING)
-_MODES = {Mode.PRODUCTION: "Processing", Mode.MAINTENANCE: "Maintenance", Mode.MANUAL: "Setup"}
+_MODES: dict[int, str] = {
+    Mode.PRODUCTION: "Processing",
+    Mode.MAINTENANCE: "Maintenance",
+    Mode.MANUAL: "Setup",
+}
 
 
 class Machinery:
@@ -97,7 +101,9 @@ class Machinery:
         state_type = space.type(MACHINERY, "MachineryItemState_StateMachineType")
         mode_type = space.type(MACHINERY, "MachineryOperationModeStateMachineType")
         ShownStateMachine(model, state, state_type, _item_state)
-        ShownStateMachine(model, mode, mode_type, lambda s: _MODES[Mode(int(s.machine["mode"]))])
+        ShownStateMachine(
+            model, mode, mode_type, lambda s: _MODES.get(int(s.machine["mode"]), "None")
+        )
         self._counters(blocks)
         self._block(blocks, "Notifications", "NotificationsType", notifies=True)
         self._components(self._block(blocks, "Components", "MachineComponentsType"))
