@@ -161,6 +161,8 @@ def _divided(piece: LawPiece, rise: float) -> LawPiece:
 
 POLYNOMIAL_345 = _polynomial("3-4-5 polynomial", (0, 0, 0, 10, -15, 6))
 POLYNOMIAL_4567 = _polynomial("4-5-6-7 polynomial", (0, 0, 0, 0, 35, -84, 70, -20))
+# ends gently: its jerk vanishes there too
+POLYNOMIAL_3456 = _polynomial("3-4-5-6 polynomial", (0, 0, 0, 20, -45, 36, -10))
 POLYNOMIAL_56789 = _polynomial("5-6-7-8-9 polynomial", (0, 0, 0, 0, 0, 126, -420, 540, -315, 70))
 SIMPLE_SINE = _from_accelerations("simple sine", [(0.0, 1.0, 0.0, 1.0, pi, pi / 2.0)])
 CYCLOID = _from_accelerations("cycloid (Bestehorn)", [(0.0, 1.0, 0.0, 1.0, 2.0 * pi, 0.0)])

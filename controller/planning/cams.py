@@ -8,7 +8,7 @@ from controller.settings.machine import StationSettings
 from controller.settings.recipe import RecipeSettings
 from controller.shared.plan import SectionId
 from drivers.image import AxisId, Polarity
-from motion.cam_laws import POLYNOMIAL_345
+from motion.cam_laws import POLYNOMIAL_345, POLYNOMIAL_3456
 from motion.cam_moves import Move, moves_to_cam
 from motion.cam_table import CamTable
 
@@ -24,9 +24,6 @@ ARMS = (
     (AxisId.ANODE_ARM_X, AxisId.ANODE_ARM_Z),
     (AxisId.CATHODE_ARM_X, AxisId.CATHODE_ARM_Z),
 )
-
-
-FINGER_WEB_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -66,12 +63,11 @@ def _finger_cams(station: StationSettings, times: Timeline, half: Half) -> dict[
             "the next arm comes down; raise the finger limits"
         )
     cams: dict[AxisId, CamTable] = {}
-    # the fingers push the web down with them: no faster than the feed can follow
-    down = min(FINGER_WEB_SHARE * fingers.time_s, fingers.time_s - drop.length)
     for reach_axis, drop_axis in half.new_fingers:
         moves = [Move(0.0, reach.length, fingers.in_m, reach)]
         cams[reach_axis] = moves_to_cam(period, 0.0, moves)
-        moves = [Move(down, fingers.time_s, fingers.down_m, POLYNOMIAL_345)]
+        # they push the web down with them, most of it at the end: no faster than the feed can follow
+        moves = [Move(0.0, fingers.time_s, fingers.down_m, POLYNOMIAL_3456)]
         cams[drop_axis] = moves_to_cam(period, 0.0, moves)
     for reach_axis, drop_axis in half.old_fingers:
         moves = [Move(out, out + reach.length, 0.0, reach)]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from controller.planning.cams import ARMS, HALVES, Half, half_cams
+from controller.planning.learning import learning_bin_s, learning_filter
 from controller.planning.profiles import limits_of
 from controller.planning.routines import Step, routines
 from controller.planning.timeline import (
@@ -117,6 +118,7 @@ def make_plan(
     record["bound_s"] = bound.seconds
     _fill_cams(record, cams, times)
     _fill_sections(record, times)
+    _fill_learning(record, machine, station, recipe)
     _fill_routines(record, routines(station, recipe))
     record["valid"] = 1
     record["identity"] = np.frombuffer(hashlib.sha256(plan.tobytes()).digest(), np.uint8)
@@ -174,16 +176,29 @@ def _fill_web(record: np.void, station: StationSettings, recipe: RecipeSettings)
         "guide_mass_kg": settings.guide_mass_kg,
         "feed_lag_s": settings.feed_lag_s,
         "dancer_gain_1_s": settings.dancer.gain_1_s,
-        "tension_gain_m_ns": settings.tension_gain_m_n_s,
+        "tension_gain_1_s": settings.tension_gain_1_s,
         "dancer_limit_m": settings.dancer.limit_m,
         "loop_length_m": settings.loop.length_m,
         "loop_gain_1_s": settings.loop.gain_1_s,
         "edge_gain_1_s": settings.edge.gain_1_s,
         "edge_warning_m": settings.edge.warning_m,
         "roll_radius_min_m": settings.loop.roll_radius_min_m,
+        "separator_thickness_m": recipe.separator.thickness_m,
+        "cell_m": (recipe.sheets + 2 * (2 + recipe.wraps_final)) * recipe.fold_pitch_m,
     }
     for name, value in values.items():
         web[name] = value
+
+
+def _fill_learning(
+    record: np.void, machine: MachineSettings, station: StationSettings, recipe: RecipeSettings
+) -> None:
+    row, web, period_s = record["learning"], station.web, 1e-6 * machine.period_us
+    bin_s = learning_bin_s(float(record["sections"]["length_s"].max()), period_s)
+    row["filter"] = learning_filter(web, recipe, bin_s, period_s)
+    row["bin_s"] = bin_s
+    row["forgetting"] = web.learning.forgetting
+    row["force_max_n"] = web.learning.force_share_max * 2.0 * recipe.tension_n
 
 
 def _fill_alignment(record: np.void, station: StationSettings) -> None:

@@ -135,6 +135,15 @@ class EdgeSettings(Settings):
     warning_m: float = bounded(1e-5, 0.01)
 
 
+class LearningSettings(Settings):
+    """What the dancer's force learns of the tension's repeating error."""
+
+    gain: float = bounded(0.0, 0.5)  # share of an error that the next fold takes away; 0: none
+    bandwidth_hz: float = bounded(5.0, 200.0)
+    forgetting: float = bounded(0.001, 0.5)  # share of what was learned that a fold lets go
+    force_share_max: float = bounded(0.0, 0.5)  # of the dancer's force
+
+
 class WebSettings(Settings):
     """The separator's path from roll to fold."""
 
@@ -144,11 +153,13 @@ class WebSettings(Settings):
     acceleration_max_m_s2: float = bounded(1.0, 1e3)
     guide_mass_kg: float = bounded(0.0, 0.1)  # moves with the web between dancer and table
     feed_lag_s: float = bounded(0.0, 0.1)
-    tension_gain_m_n_s: float = bounded(0.0, 1.0)  # feed speed for a newton off target
+    load_cell_lag_s: float = bounded(0.0, 0.05)
+    tension_gain_1_s: float = bounded(0.0, 5.0)  # rate at which the mean error is taken away
     tension_warning_share: float = bounded(0.01, 0.5)
     dancer: DancerSettings
     loop: LoopSettings
     edge: EdgeSettings
+    learning: LearningSettings
 
 
 class CellChangeSettings(Settings):

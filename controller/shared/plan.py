@@ -21,6 +21,8 @@ GATES_MAX = 32
 SWITCHES_MAX = 64
 STEPS_MAX = 256
 LAYERS_MAX = 160
+LEARNING_TAPS = 32  # of the filter from tension errors to what is learned
+LEARNING_AFTER = 16  # of them later than the place that learns
 
 
 class SectionId(IntEnum):
@@ -164,13 +166,25 @@ WEB_PARAMETERS_DTYPE = np.dtype(
         ("guide_mass_kg", np.float64),
         ("feed_lag_s", np.float64),
         ("dancer_gain_1_s", np.float64),
-        ("tension_gain_m_ns", np.float64),
+        ("tension_gain_1_s", np.float64),
         ("dancer_limit_m", np.float64),
         ("loop_length_m", np.float64),
         ("loop_gain_1_s", np.float64),
         ("edge_gain_1_s", np.float64),
         ("edge_warning_m", np.float64),
         ("roll_radius_min_m", np.float64),
+        ("separator_thickness_m", np.float64),
+        ("cell_m", np.float64),  # web that a whole cell takes
+    ],
+    align=True,
+)
+
+LEARNING_PARAMETERS_DTYPE = np.dtype(
+    [
+        ("filter", np.float64, (LEARNING_TAPS,)),  # force a tension error, from the oldest on
+        ("bin_s", np.float64),
+        ("forgetting", np.float64),  # share of what was learned that a fold lets go
+        ("force_max_n", np.float64),
     ],
     align=True,
 )
@@ -238,6 +252,7 @@ PLAN_DTYPE = np.dtype(
         ("creep_speed", np.float64),  # of the master, to finish a placement before a stop
         ("axes", AXIS_PARAMETERS_DTYPE, (AXIS_COUNT,)),
         ("web", WEB_PARAMETERS_DTYPE),
+        ("learning", LEARNING_PARAMETERS_DTYPE),
         ("alignment", ALIGNMENT_PARAMETERS_DTYPE),
         ("vacuum", VACUUM_PARAMETERS_DTYPE),
         ("quality", QUALITY_PARAMETERS_DTYPE),

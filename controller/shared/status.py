@@ -68,6 +68,8 @@ STATION_STATUS_DTYPE = np.dtype(
         ("dancer_position_m", np.float64),
         ("loop_length_m", np.float64),
         ("roll_radius_m", np.float64),
+        ("roll_left_m", np.float64),
+        ("roll_left_cells", np.float64),
         ("web_edge_m", np.float64),
         ("vacuum_pa", np.float64, (GRIPPER_COUNT,)),
         ("magazine_sheets", np.int32, (2,)),

@@ -1,6 +1,5 @@
 """One scan of the PLC program: a pure function of inputs, command and state."""
 
-from controller.shared.packml import State
 from controller.station.conditions import (
     apply_interlocks,
     evaluate_conditions,
@@ -80,7 +79,7 @@ def advance(inputs, state, outputs, plans, index):
     plan = plans[station.status.plan_slot]
     station.master.acceleration_max = plan.master_acceleration_1_s
     station.master.jerk_max = plan.master_jerk_1_s2
-    running = state.machine.state == State.EXECUTE
-    step_web(state, index, reported, output, plan, running, period_s)
+    stacking = station.status.sequence == SequenceState.SECTION and station.status.sheet > 0
+    step_web(state, index, reported, output, plan, stacking, period_s)
     write_outputs(station, output, plan)
     show_station(reported, station)

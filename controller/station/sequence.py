@@ -266,6 +266,8 @@ def _may_start_cell(state, station):
     wanted = state.machine.cells_requested
     if wanted > 0 and state.cells_started >= wanted:
         return False
+    if station.status.roll_left_cells < 1.0:
+        return False  # it could not be finished; ROLL_ENDING says so
     return station.status.conditions[ConditionId.RECORDS_HAVE_ROOM] != 0
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from controller.shared.events import EVENT_DTYPE
 from controller.shared.learned import LEARNED_DTYPE
+from controller.shared.plan import LEARNING_TAPS
 from controller.shared.records import CELL_RECORD_DTYPE
 from controller.shared.status import MACHINE_STATUS_DTYPE, STATION_STATUS_DTYPE
 from drivers.image import AXIS_COUNT, GRIPPER_COUNT, STATIONS_MAX
@@ -137,6 +138,10 @@ WEB_STATE_DTYPE = np.dtype(
         ("base_m", np.float64),  # fed so far beyond the free length
         ("trim_m", np.float64),  # dancer feedback
         ("feed_velocity_m_s", np.float64),  # slow average, for the unwind
+        ("roll_mark_rad", np.float64),  # where the turn of the roll that is measured began
+        ("roll_mark_m", np.float64),
+        ("roll_marked", np.uint8),
+        ("mean_trim_n", np.float64),  # load-cell feedback on the dancer's force
         ("tension_sum_n", np.float64),
         ("tension_count", np.int64),
         ("tension_min_n", np.float64),
@@ -148,6 +153,16 @@ WEB_STATE_DTYPE = np.dtype(
         ("deflection_m_s2", np.float64),
         ("table_acceleration_m_s2", np.float64),
         ("followed", np.uint8),  # the feed follows the web since the last cycle
+    ],
+    align=True,
+)
+
+# The last tension errors at full speed, oldest first, each with its place in the learned tables.
+LEARNING_DTYPE = np.dtype(
+    [
+        ("errors_n", np.float64, (LEARNING_TAPS,)),
+        ("places", np.int32, (LEARNING_TAPS,)),
+        ("count", np.int32),
     ],
     align=True,
 )
@@ -167,6 +182,7 @@ STATION_STATE_DTYPE = np.dtype(
         ("grippers", GRIPPER_STATE_DTYPE, (GRIPPER_COUNT,)),
         ("web", WEB_STATE_DTYPE),
         ("learned", LEARNED_DTYPE),
+        ("learning", LEARNING_DTYPE),
         ("stack_triggers", STACK_TRIGGER_DTYPE, (STACK_TRIGGERS_MAX,)),
         ("stack_sequence", np.uint32),
         ("stack_sequence_read", np.uint32),

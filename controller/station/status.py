@@ -20,7 +20,6 @@ def show_station(inputs, station):
     status.tension_n = inputs.tension_n
     status.dancer_position_m = inputs.dancer_position_m
     status.loop_length_m = inputs.loop_length_m
-    status.roll_radius_m = inputs.roll_radius_m
     status.web_edge_m = inputs.web_edge_m
     for gripper in range(status.vacuum_pa.size):
         status.vacuum_pa[gripper] = inputs.vacuum_pa[gripper]

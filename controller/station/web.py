@@ -3,20 +3,22 @@
 from controller.shared.alarms import AlarmId
 from controller.station.alarms import alarm_while, raise_alarm
 from controller.station.kernel import kernel
+from controller.station.learning import learn_tension, learned_force
+from controller.station.roll import step_unwind, supervise_roll
 from controller.station.state import SequenceState, WebMode
 from drivers.cia402 import PowerState
 from drivers.image import AxisId
 from motion.fold_geometry import taut_length
 
-_X, _FEED, _UNWIND = int(AxisId.TABLE_X), int(AxisId.FEED), int(AxisId.UNWIND)
+_X, _FEED = int(AxisId.TABLE_X), int(AxisId.FEED)
 _DANCER, _EDGE, _WRAP = int(AxisId.DANCER), int(AxisId.EDGE), int(AxisId.WRAP)
 _ARM_X = int(AxisId.ANODE_ARM_X)  # z follows; the cathode's are 2 further on
 _LEFT_FINGER = int(AxisId.FINGER_LEFT_FRONT_IN)  # down follows
 _RIGHT_FINGER = int(AxisId.FINGER_RIGHT_FRONT_IN)
-FINGER_OVER_M = 0.001
+FINGER_OVER_M = 0.007  # a finger this far in has the web under it for certain
 DIFFERENCE_S = 0.0005
 PI = 3.141592653589793
-UNWIND_FILTER_1_S = 3.0
+MEAN_TRIM_SHARE = 0.1  # of the dancer's force, that load-cell feedback may use
 
 
 @kernel
@@ -24,6 +26,18 @@ def _ahead(setpoint, dt):
     return setpoint.position_m + dt * (
         setpoint.velocity_m_s + 0.5 * dt * setpoint.acceleration_m_s2
     )
+
+
+@kernel
+def _pressing_tip(top, edge, height, beside, tip, over):
+    """Height that a finger holds the web down to while it comes in over it.
+
+    One that comes in lower than the web takes it down at once; the feed spreads that over its way in.
+    """
+    if over >= 1.0 or not 0.0 < beside < edge:
+        return tip if over > 0.0 else top
+    line = height + (top - height) * (edge - beside) / edge
+    return line + over * (tip - line) if tip < line else top
 
 
 @kernel
@@ -44,11 +58,13 @@ def _length_at(station, plan, dt):
     half_pitch = 0.5 * plan.web.fold_pitch_m
     edge = 0.5 * plan.web.stroke_m - half_sheet - _ahead(station.axes[arm], dt)
     height = max(_ahead(station.axes[arm + 1], dt), 0.0)
-    tip = plan.web.roller_height_m
-    if station.axes[finger].position_m > FINGER_OVER_M:
-        tip = max(plan.finger_down_m - _ahead(station.axes[finger + 1], dt), 0.0)
+    tip = max(plan.finger_down_m - _ahead(station.axes[finger + 1], dt), 0.0)
     centre = side * load
-    return taut_length(plan.web, centre + half_pitch, edge, height, centre - half_pitch, tip)
+    beside = centre - half_pitch
+    reach = min(max(_ahead(station.axes[finger], dt) / FINGER_OVER_M, 0.0), 1.0)
+    over = reach * (2.0 - reach)
+    tip = _pressing_tip(plan.web.roller_height_m, edge, height, beside, tip, over)
+    return taut_length(plan.web, centre + half_pitch, edge, height, beside, tip)
 
 
 @kernel
@@ -140,29 +156,25 @@ def _follow(station, plan):
 
 
 @kernel
-def _step_unwind(station, inputs, plan, feed_velocity, period_s):
-    """Keep the loop before the feed roller: a slow average of the feed and the loop's error."""
-    web = station.web
-    web.feed_velocity_m_s += (feed_velocity - web.feed_velocity_m_s) * UNWIND_FILTER_1_S * period_s
-    error = plan.web.loop_length_m - inputs.loop_length_m
-    velocity = web.feed_velocity_m_s + plan.web.loop_gain_1_s * error
-    radius = inputs.roll_radius_m
-    if radius < plan.web.roll_radius_min_m:
-        radius = plan.web.roll_radius_min_m
-    unwind = station.axes[_UNWIND]
-    limits = plan.axes[_UNWIND]
-    wanted = velocity / radius
-    change = limits.acceleration_max_m_s2 * period_s
-    step = min(max(wanted - unwind.velocity_m_s, -change), change)
-    speed = min(max(unwind.velocity_m_s + step, -limits.velocity_max_m_s), limits.velocity_max_m_s)
-    unwind.velocity_m_s = speed
-    unwind.position_m += speed * period_s
-
-
-@kernel
 def _feed_is_ours(station):
     enabled = station.status.axes[_FEED].power_state == PowerState.OPERATION_ENABLED
     return enabled and station.status.sequence >= SequenceState.ROUTINE
+
+
+@kernel
+def _wanted_tension(station, plan):
+    return plan.web.tension_n + station.tension_trim_n
+
+
+@kernel
+def _follow_mean_tension(station, inputs, plan, period_s):
+    """Load-cell feedback: the dancer's force slowly takes a lasting error away."""
+    web = station.web
+    error = _wanted_tension(station, plan) - inputs.tension_n
+    bound = 2.0 * MEAN_TRIM_SHARE * plan.web.tension_n
+    trim = web.mean_trim_n + 2.0 * plan.web.tension_gain_1_s * error * period_s
+    web.mean_trim_n = min(max(trim, -bound), bound)
+    learn_tension(station, plan, -error)
 
 
 @kernel
@@ -170,12 +182,12 @@ def _dancer_force(station, plan, acceleration):
     """Twice the tension at the dancer: that at the table less what accelerates web and guides."""
     if not station.enable:
         return 0.0
-    wanted = plan.web.tension_n + station.tension_trim_n
-    return 2.0 * (wanted - plan.web.guide_mass_kg * acceleration)
+    wanted = _wanted_tension(station, plan) - plan.web.guide_mass_kg * acceleration
+    return 2.0 * wanted + station.web.mean_trim_n + learned_force(station, plan)
 
 
 @kernel
-def step_web(state, station_index, inputs, outputs, plan, running, period_s):
+def step_web(state, station_index, inputs, outputs, plan, stacking, period_s):
     """Advance feed, unwind, dancer force and edge guide by one period."""
     station = state.stations[station_index]
     step_deflection(station, plan)
@@ -185,6 +197,7 @@ def step_web(state, station_index, inputs, outputs, plan, running, period_s):
         # coordinates may change under a drive that homes: take up the web where it is found
         web.followed = _feed_is_ours(station)
         web.base_m += feed.position_m - web.trim_m - _follow(station, plan)[0]
+        web.roll_marked = 0
         return
     # a full dancer holds more web than it should: feed less
     change = -plan.web.dancer_gain_1_s * inputs.dancer_position_m
@@ -196,8 +209,10 @@ def step_web(state, station_index, inputs, outputs, plan, running, period_s):
     jerk = (acceleration - web.acceleration_m_s2) / period_s
     feed.acceleration_m_s2 = acceleration + lag * jerk
     web.acceleration_m_s2 = acceleration
+    if stacking:
+        _follow_mean_tension(station, inputs, plan, period_s)
     outputs.axes[_DANCER].force_offset_n = _dancer_force(station, plan, acceleration)
-    _step_unwind(station, inputs, plan, speed + 2.0 * change, period_s)
+    step_unwind(station, inputs, plan, length + web.trim_m, speed + 2.0 * change, period_s)
     limits = plan.axes[_EDGE]
     guide = edge.position_m - plan.web.edge_gain_1_s * inputs.web_edge_m * period_s
     edge.position_m = min(max(guide, limits.position_min_m), limits.position_max_m)
@@ -209,9 +224,7 @@ def supervise_web(state, station_index, inputs, plan, stacking):
     station = state.stations[station_index]
     web, tension = station.web, inputs.tension_n
     limits = plan.web
-    ending = inputs.roll_radius_m < limits.roll_radius_min_m * 1.05
-    alarm_while(state, station_index, AlarmId.ROLL_ENDING, -1, ending)
-    alarm_while(state, station_index, AlarmId.SPLICE, -1, inputs.splice_detected != 0)
+    supervise_roll(state, station_index, inputs, plan)
     off_edge = stacking and abs(inputs.web_edge_m) > limits.edge_warning_m
     alarm_while(state, station_index, AlarmId.WEB_EDGE, -1, off_edge)
     outside = tension < limits.tension_min_n or tension > limits.tension_max_n

@@ -142,6 +142,7 @@ class Station:
             ("DancerPosition", METRE, _both(limit), "dancer_position_m"),
             ("LoopLength", METRE, (0.0, 0.5), "loop_length_m"),
             ("RollRadius", METRE, (0.0, 0.3), "roll_radius_m"),
+            ("RollLeft", METRE, (0.0, 20e3), "roll_left_m"),
             ("WebEdge", METRE, (-0.005, 0.005), "web_edge_m"),
             ("FeedTotal", METRE, (0.0, 1e9), "feed_total_m"),
         )
