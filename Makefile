@@ -10,7 +10,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 NODE := tests/wire/node
 NODE_READY := $(if $(wildcard $(NODE)/package-lock.json),$(NODE)/node_modules/.ready)
-BENCHMARKS = $(shell grep -l __main__ bench/*.py | sed 's|bench/||; s|\.py||')
+# pictures are drawn into docs/ by whoever wants them new
+BENCHMARKS = $(filter-out pictures,$(shell grep -l __main__ bench/*.py | sed 's|bench/||; s|\.py||'))
 PYTEST := $(BIN)/pytest -q -n $(JOBS)
 
 .PHONY: help run test test-long bounds bench lint clean

@@ -77,9 +77,9 @@ def _judges(settings: dict[str, Any], seed: int, cells: int) -> Any:
 # -- one fold ---------------------------------------------------------------------------------------
 
 
-def draw_fold(recording: Any) -> Figure:
-    """Two half folds: setpoints of table, arms and fingers, tension, and the load's vibration."""
-    rows, spans = _fold_rows(recording)
+def draw_fold(recording: Any, first: int = FOLD_SHEET) -> Figure:
+    """Two half folds after sheet `first`: setpoints of table, arms and fingers, tension, vibration."""
+    rows, spans = _fold_rows(recording, first)
     t = MM * (rows["time_s"] - rows["time_s"][0])
     figure = Figure(figsize=(11.0, 13.0), layout="constrained")
     axes = figure.subplots(6, 1, sharex=True, height_ratios=(1.1, 1.1, 1.1, 1.1, 1.0, 1.0))
@@ -95,16 +95,16 @@ def draw_fold(recording: Any) -> Figure:
             axis.axvspan(t[start], t[end], color=colour, alpha=0.10, lw=0)
     axes[5].set_xlabel("time, ms")
     figure.suptitle(
-        f"One pair of half folds, sheets {FOLD_SHEET + 1} and {FOLD_SHEET + 2} of cell "
+        f"One pair of half folds, sheets {first + 1} and {first + 2} of cell "
         f"{recording.cell}; shaded: a sheet is pressed on the stack, touch-down to release"
     )
     return figure
 
 
-def _fold_rows(recording: Any) -> tuple[Any, list[tuple[int, int, int]]]:
+def _fold_rows(recording: Any, first: int) -> tuple[Any, list[tuple[int, int, int]]]:
     """Rows of two half folds, and the spans (polarity, first, last) in which a sheet is pressed."""
     rows = recording.rows
-    released = np.searchsorted(rows["sheets"], [FOLD_SHEET, FOLD_SHEET + 2])
+    released = np.searchsorted(rows["sheets"], [first, first + 2])
     part = rows[released[0] - 50 : released[1] + 20]
     spans = []
     for polarity in range(2):
@@ -258,7 +258,7 @@ def draw_histograms(judge: Any, cells: int) -> Figure:
     total = judge["overlay_count"] * 0.004
     normal = total * np.sqrt(2.0 / np.pi) / least * np.exp(-0.5 * (x / least) ** 2)
     panels[0].plot(x, normal, color=INK, lw=1.2, label=f"irreducible, sigma {1e3 * least:.1f} µm")
-    panels[0].legend(fontsize=8, loc=(0.40, 0.60), framealpha=1.0)
+    panels[0].legend(fontsize=8, loc=(0.33, 0.60), framealpha=1.0)
     sheets = int(judge["sheets_laid"])
     figure.suptitle(f"{sheets} sheets in {cells} cells against their tolerances, by the judge")
     return figure
@@ -277,10 +277,11 @@ def _draw_bins(axis: Axes, bins: Any, width: float, group: int, allowed: float, 
     top = axis.get_ylim()[1]
     plain: Any = {"va": "top", "fontsize": 9, "bbox": {"fc": "white", "ec": "none", "pad": 1.0}}
     room = 0.004 * shown * width
-    axis.annotate(
-        f"allowed {allowed:g}", (allowed - room, 0.97 * top), ha="right", color=LIMIT, **plain
-    )
-    axis.annotate(f"{kind} {reached:.3g}", (reached + room, 0.80 * top), **plain)
+    axis.annotate(f"allowed {allowed:g}", (allowed + room, 0.97 * top), color=LIMIT, **plain)
+    left = reached > 0.5 * allowed
+    plain["ha"] = "right" if left else "left"
+    at = (reached - room if left else reached + room, 0.85 * top)
+    axis.annotate(f"{kind} {reached:.3g}", at, **plain)
     axis.set_xlim(0.0, shown * width)
     _dress(axis, "count")
 

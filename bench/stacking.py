@@ -5,15 +5,18 @@ the judge's, pooled over the seeds from sums and bins. `--vary` adds class B mac
 tuned for, the 125 x 300 mm cell, two stations, and the baseline on the best standard law for its table.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import report
 from bench.stacking_cases import CASES, VARIATIONS, Case
+from bench.stacking_table import markdown, print_table
 from controller.display import progress_bar
 
 if TYPE_CHECKING:
@@ -30,19 +33,25 @@ def main() -> None:
     arguments.add_argument("--classes", default="B,C,D")
     arguments.add_argument("--vary", action="store_true", help="add what nothing was tuned for")
     arguments.add_argument("--controllers", default="foldline,baseline")
+    arguments.add_argument("--markdown", action="store_true", help="print the table for a document")
+    arguments.add_argument("--read", type=Path, help="show what an earlier --json printed instead")
     options = arguments.parse_args()
+    rows = json.loads(options.read.read_text()) if options.read else _rows(options)
+    if options.json:
+        print(json.dumps(rows, allow_nan=False))
+    elif options.markdown:
+        print(markdown(rows), end="")
+    else:
+        print_table(rows)
+
+
+def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     report.prepare()
     classes, controllers = options.classes.split(","), options.controllers.split(",")
     cases = [case for case in CASES if case.machine_class in classes]
     cases += VARIATIONS if options.vary else []
     cases = [case for case in cases if case.controller in controllers]
-    rows = list(_measure(cases, options.cells, range(1, options.seeds + 1)))
-    if options.json:
-        print(json.dumps(rows, allow_nan=False))
-    else:
-        from bench.stacking_table import print_table
-
-        print_table(rows)
+    return list(_measure(cases, options.cells, range(1, options.seeds + 1)))
 
 
 def _measure(cases: list[Case], cells: int, seeds: range) -> Iterator[dict[str, Any]]:

@@ -35,6 +35,10 @@ def _count(row: Row, key: str) -> str:
     return str(row.get(key, "-"))
 
 
+def _violations(row: Row) -> str:
+    return ", ".join(f"{rule}: {count}" for rule, count in row["violations"].items()) or "0"
+
+
 def _name(row: Row) -> str:
     variant = "" if row["variant"] == "reference" else f", {row['variant']}"
     return f"{row['class']} {row['controller']}{variant}"
@@ -53,7 +57,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "tension rms / peak %": lambda row: _tension(row["tension_n"], row["tension_n"]["set"]),
     "first cell": lambda row: _tension(row["tension_n"]["first_cell"], row["tension_n"]["set"]),
     "residual um": lambda row: _number(row["table_residual_um"]["max"], 1),
-    "violations": lambda row: str(sum(row["violations"].values())),
+    "violations (rule: count)": _violations,
     "cells": lambda row: _count(row, "cells_unloaded"),
     "rejected": lambda row: _count(row, "rejected_cells"),
     "false rejects": lambda row: _count(row, "false_rejects"),
