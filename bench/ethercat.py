@@ -28,12 +28,13 @@ from drivers.ethercat.exchange import take
 from drivers.ethercat.frame import accept, stamp
 from drivers.ethercat.free_run import FreeRun
 from drivers.ethercat.link import LINK_DTYPE, make_link
+from drivers.ethercat.namespace import Tier, find_tier
 from drivers.ethercat.process_data import pack
 from drivers.ethercat.topology import drives_topology
 from drivers.image import IMAGE_DTYPE
 from hal_sim.ethercat.body import make_body
 from hal_sim.ethercat.station import SimStation, warm
-from hal_sim.ethercat.virtual_wire import Tier, find_tier, make_veth, own_namespace, remove_link
+from hal_sim.ethercat.virtual_wire import make_veth, own_namespace, remove_link
 
 MASTER, SLAVES = "bench0", "bench1"
 PERIOD_NS, LATE_NS, TIMEOUT_NS, SPIN_NS = 1_000_000, 400_000, 900_000, 200_000

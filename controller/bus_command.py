@@ -3,6 +3,7 @@
 Reads registers and mailboxes with single frames of its own; it changes no state and no configuration.
 """
 
+import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,16 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from controller.running import find_running
+from controller.shared.layout import ProcessId
+from controller.shared.view import SharedView
 from drivers.cia402 import ErrorCode, ObjectIndex
 from drivers.devices.registry import DEVICES
 from drivers.ethercat.acyclic import Acyclic, BusError, SocketTransfer
+from drivers.ethercat.namespace import join
 from drivers.ethercat.protocol import Register, al_status_text
 from drivers.ethercat.topology import Topology, TopologyError, read_topology
+from drivers.image import BusState
 
 bus_app = typer.Typer(help="Look at the fieldbus.", no_args_is_help=False)
 sdo_app = typer.Typer(help="Read and write objects of a slave.", no_args_is_help=True)
@@ -61,13 +67,21 @@ def _object(text: str) -> tuple[int, int]:
 @bus_app.callback(invoke_without_command=True)
 def bus(
     context: typer.Context,
-    interface: Interface = "eth1",
+    interface: Interface = "",
     topology: Annotated[Path | None, typer.Option(help="Topology file to compare with.")] = None,
 ) -> None:
-    """List the slaves with identity, state, errors and clock."""
-    context.obj = interface
+    """Show what the running loop counts, and list an interface's slaves with state, errors and clock."""
+    running = find_running()
+    context.obj = interface or "eth1"
+    if running is not None and context.obj not in dict(socket.if_nameindex()).values():
+        _join(running)
     if context.invoked_subcommand is not None:
         return
+    if running is not None:
+        _show_loop(running)
+        if not interface:
+            return
+    interface = context.obj
     expected = _read_topology(topology) if topology else None
     with _acyclic(interface) as slow:
         rows = [_slave_row(slow, n, expected) for n in range(slow.count())]
@@ -81,6 +95,35 @@ def bus(
         raise _failed(
             BusError(f"{interface}: expected {len(expected.slaves)} slaves, found {len(rows)}")
         )
+
+
+def _join(running: SharedView) -> None:
+    """A bus on virtual hardware is in the core's own namespace."""
+    try:
+        join(int(running.header["pids"][ProcessId.CORE]))
+    except OSError as error:
+        typer.echo(f"the running core's namespace: {error}", err=True)
+
+
+def _show_loop(running: SharedView) -> None:
+    machine, statistics = running.read_machine(), running.read_statistics()
+    if machine is None or statistics is None:
+        return
+    table = Table(title="the running loop", show_header=False)
+    rows = {
+        "bus": BusState(int(machine["bus_state"])).name,
+        "AL status of all slaves": al_status_text(int(machine["al_status"])),
+        "working counter": f"{machine['working_counter']} of {machine['working_counter_expected']}",
+        "frames lost": f"{machine['frames_lost']}",
+        "frames late": f"{machine['frames_late']}",
+        "misses in a row": f"{machine['misses_in_a_row']}",
+        "clock offset": f"{int(machine['clock_offset_ns']) * 1e-3:.1f} us",
+        "cycles": f"{statistics['cycles']}",
+        "periods missed": f"{statistics['overruns']}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console().print(table)
 
 
 def _read_topology(path: Path) -> Topology:

@@ -6,6 +6,8 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+NICENESS = -10
+EXIT_REFUSED = 2  # the start is refused; what is lacking has been said
 
 
 def follow_parent() -> None:
@@ -15,3 +17,16 @@ def follow_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit("the supervisor ended while this process started")
+
+
+def come_first() -> str | None:
+    """Ask to run before the gateway's work; return what was refused, if anything."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    except OSError as error:
+        return f"niceness {NICENESS}: refused ({error.strerror}); answers may come late"
+    return None
+
+
+class StartRefused(Exception):
+    """The machine cannot start: one message names what is lacking, and where."""

@@ -29,6 +29,12 @@ def _shipped(name: str) -> Path:
 Config = Annotated[
     Path, typer.Option("--config", default_factory=lambda: _shipped("machine.yaml"), help="Machine")
 ]
+BusConfig = Annotated[
+    Path,
+    typer.Option(
+        "--config", default_factory=lambda: _shipped("machine_ethercat.yaml"), help="Machine"
+    ),
+]
 Plant = Annotated[
     Path, typer.Option("--plant", default_factory=lambda: _shipped("plant.yaml"), help="Plant")
 ]
@@ -69,6 +75,41 @@ def run(
 
     status = supervisor.run(config, recipe, plant, seconds, cells, manual=manual, seed=seed)
     raise typer.Exit(status)
+
+
+@app.command("sim-bus")
+def sim_bus(
+    config: BusConfig,
+    plant: Plant,
+    interface: Annotated[str | None, typer.Option(help="An interface that exists.")] = None,
+    veth: Annotated[
+        tuple[str, str], typer.Option(metavar="MASTER SLAVES", help="Or make this pair first.")
+    ] = ("fold0", "fold1"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated machine.")] = 1,
+    follow: Annotated[
+        bool, typer.Option(help="The machine's time follows the master's cycles.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Be the machine's hardware: EtherCAT slaves and Modbus devices, for this controller or any other."""
+    from controller.display import print_values
+    from controller.settings.document import SettingsError
+    from controller.virtual_bus import serve
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    wire = (interface,) if interface else veth
+    try:
+        figures = serve(config, plant, seed, wire, say, follow=follow)
+    except SettingsError as error:
+        _refuse(error.problems)
+    except (OSError, ValueError) as error:
+        _refuse([str(error)])
+    if as_json:
+        print(json.dumps(figures, allow_nan=False))
+    else:
+        print_values("Judged", figures)
 
 
 @app.command()
@@ -159,7 +200,7 @@ def main() -> None:
 def _load(config: Path, recipe: Path, plant: Path | None = None) -> dict[str, Any]:
     """Every settings file asked for, or all that is wrong with any of them and exit status 2."""
     from controller.settings.document import SettingsError
-    from controller.settings.loader import load_machine, load_recipe, load_settings
+    from controller.settings.loader import load_recipe, load_settings
     from controller.settings.together import problems_together
 
     def load_plant() -> Any:
@@ -168,7 +209,7 @@ def _load(config: Path, recipe: Path, plant: Path | None = None) -> dict[str, An
         return load_settings(plant or Path(), PlantSettings)
 
     loaders: dict[str, Callable[[], Any]] = {
-        "machine": lambda: load_machine(config),
+        "machine": lambda: _load_machine(config),
         "recipe": lambda: load_recipe(recipe),
     }
     if plant is not None:
@@ -186,6 +227,17 @@ def _load(config: Path, recipe: Path, plant: Path | None = None) -> dict[str, An
     if problems:
         _refuse(problems)
     return settings
+
+
+def _load_machine(config: Path) -> Any:
+    """The machine file, and the bus that it names."""
+    from controller.settings.fieldbus import load_topology
+    from controller.settings.loader import load_machine
+
+    machine = load_machine(config)
+    if machine.hal == "ethercat":
+        load_topology(machine)
+    return machine
 
 
 def _refuse(problems: list[str]) -> NoReturn:

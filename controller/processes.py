@@ -6,6 +6,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from controller.child import EXIT_REFUSED
+
 BACK_OFF_S_MIN = 0.1
 BACK_OFF_S_MAX = 5.0
 SOUND_AFTER_S = 10.0  # a child that lived this long is restarted at once again
@@ -19,7 +21,9 @@ class Child:
     arguments: list[str]
     fds: tuple[int, ...]
     restart: bool = True
+    prefix: tuple[str, ...] = ()  # what starts the command elsewhere, such as in a namespace
     deaths: int = 0
+    refused: bool = False  # it found that the machine cannot start, and has said why
     process: subprocess.Popen[bytes] | None = None
     _started_s: float = 0.0
     _next_start_s: float = 0.0
@@ -27,7 +31,7 @@ class Child:
 
     def start(self) -> None:
         """Start the child in a session of its own, so that Ctrl-C reaches the supervisor alone."""
-        command = [sys.executable, "-m", *self.arguments]
+        command = [*self.prefix, sys.executable, "-m", *self.arguments]
         self.process = subprocess.Popen(command, pass_fds=self.fds, start_new_session=True)
         self._started_s = time.monotonic()
 
@@ -40,7 +44,7 @@ class Child:
         """Reap and restart the child as needed; return what there is to say of it, if anything."""
         now = time.monotonic()
         if self.process is None:
-            if self.restart and self.deaths and now >= self._next_start_s:
+            if self.restart and self.deaths and not self.refused and now >= self._next_start_s:
                 self.start()
             return None
         status = self.process.poll()
@@ -48,6 +52,9 @@ class Child:
             return None
         self.process = None
         self.deaths += 1
+        if status == EXIT_REFUSED:
+            self.refused = True
+            return None
         return f"{self.name} {_ending(status)}" + (self._plan_restart(now) if self.restart else "")
 
     def _plan_restart(self, now: float) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from controller.child import EXIT_REFUSED
 from controller.console import StatusLine
 from controller.display import print_values
 from controller.operator_panel import Operator
@@ -23,6 +24,7 @@ from controller.shared.histogram import percentile_ns
 from controller.shared.layout import CorePhase, ProcessId
 from controller.shared.status import Phase
 from controller.shared.view import SharedView, create_memory
+from controller.virtual_hardware import virtual_hardware
 
 TURN_S = 0.1
 CORE_SILENCE_NS = 800_000_000
@@ -58,17 +60,32 @@ class Supervisor:
         gateway = ["controller.gateway.process", *memory, "--recipe", str(recipe)]
         self.gateway = Child("gateway", gateway, fds)
         self.io = Child("io", ["controller.io_process", *memory], fds)
+        self.hardware = virtual_hardware(settings, config, plant, seed)
 
     def start(self) -> None:
-        """Start core, gateway and io; the planner follows once compiled code is at hand.
+        """Start gateway, hardware, core and io; the planner follows once compiled code is at hand.
 
         All of them keep off the loop's processor; the loop's thread binds itself to it.
         """
         others = os.sched_getaffinity(0) - {self._core_cpu}
         if others:
             os.sched_setaffinity(0, others)
-        for child in (self.core, self.gateway, self.io):
-            child.start()
+        self.gateway.start()
+        if self.hardware is not None:
+            self.hardware.start(self.say)
+        self._start_core()
+
+    def _start_core(self) -> None:
+        """Start core and io process, as soon as there is hardware."""
+        hardware = self.hardware
+        if self.core.process is not None or self.core.deaths or (hardware and not hardware.ready):
+            return
+        if hardware is not None:
+            self.core.prefix = self.io.prefix = hardware.prefix
+            self.core.arguments += hardware.core_arguments
+            self.io.arguments += hardware.io_arguments
+        self.core.start()
+        self.io.start()
 
     @property
     def ending(self) -> bool:
@@ -86,11 +103,23 @@ class Supervisor:
     def turn(self) -> None:
         """Beat, look after the children, and say what happened."""
         self.view.beat(time.monotonic_ns())
+        self._start_core()
         if self.planner.process is None and not self.planner.deaths and self._gate_passed():
             self.planner.start()
-        for child in (self.planner, self.gateway, self.io):
+        for child in (self.planner, self.gateway, self.io, *self._hardware_children()):
             self._tell(child.watch())
         self._watch_core()
+        if self.refused:
+            self.ask_to_end()
+
+    def _hardware_children(self) -> tuple[Child, ...]:
+        return (self.hardware.child,) if self.hardware is not None else ()
+
+    @property
+    def refused(self) -> bool:
+        """Tell whether the start was refused; whoever refused it has said why."""
+        children = (self.core, self.io, *self._hardware_children())
+        return any(child.refused for child in children)
 
     def _gate_passed(self) -> bool:
         return self.view.core_phase in (CorePhase.READY, CorePhase.RUNNING)
@@ -125,9 +154,10 @@ class Supervisor:
         self.core.ask_to_end()
         if not self.core.end(CORE_TERM_S_MAX):
             self.say("core did not end and was killed")
-        for child in (self.planner, self.gateway, self.io):
+        others = (self.planner, self.gateway, self.io, *self._hardware_children())
+        for child in others:
             child.ask_to_end()
-        for child in (self.planner, self.gateway, self.io):
+        for child in others:
             if not child.end(OTHERS_END_S_MAX):
                 self.say(f"{child.name} did not end and was killed")
         return self._result()
@@ -143,6 +173,8 @@ class Supervisor:
             file.seek(0)
             text = file.read()
         result: dict[str, Any] = json.loads(text) if text else {}
+        if self.hardware is not None:
+            result |= self.hardware.figures()
         result["machine"] = _counts(self.view)
         os.close(self.memory_fd)
         return result
@@ -188,6 +220,8 @@ def run(
         finally:
             result = supervisor.end()
     print_values("Run", result)
+    if supervisor.refused:
+        return EXIT_REFUSED
     return EXIT_CORE_DIED if supervisor.core_died else 0
 
 

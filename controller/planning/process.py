@@ -21,7 +21,7 @@ from controller.planning.timeline import PlanRefused
 from controller.settings.document import SettingsError
 from controller.settings.loader import load_machine, load_recipe
 from controller.shared.commands import CommandCode, CommandResult
-from controller.shared.layout import ProcessId
+from controller.shared.layout import CorePhase, ProcessId
 from controller.shared.view import SharedView
 
 EXIT_REFUSED = 2
@@ -39,12 +39,12 @@ def write_plans(view: SharedView, config: Path, recipe: Path, slots: list[int]) 
     slots = slots * len(plans) if len(slots) == 1 else slots
     for index, (plan, slot) in enumerate(zip(plans, slots, strict=True)):
         sequence = view.write_plan(index, slot, plan.record[0])
-        if not _wait(partial(_loaded, view, index, slot, sequence)):
+        if not _wait(view, partial(_loaded, view, index, slot, sequence)):
             return False
     answers = []
     for index, slot in enumerate(slots):
         sent = view.send(CommandCode.ACTIVATE_PLAN, station=index, value=float(2 * index + slot))
-        _wait(partial(_answered, view, sent))
+        _wait(view, partial(_answered, view, sent))
         answers.append(view.answer(sent))
     return all(answer == CommandResult.ACCEPTED for answer in answers)
 
@@ -57,9 +57,12 @@ def _answered(view: SharedView, sequence: int) -> bool:
     return view.answer(sequence) is not None
 
 
-def _wait(done: Callable[[], bool]) -> bool:
+def _wait(view: SharedView, done: Callable[[], bool]) -> bool:
+    """Wait until something is so, or the core had time enough: its hardware may still come up."""
     end = time.monotonic() + TAKEN_WITHIN_S
     while not done() and time.monotonic() < end:
+        if view.core_phase == CorePhase.READY:
+            end = time.monotonic() + TAKEN_WITHIN_S
         time.sleep(0.002)
     return done()
 

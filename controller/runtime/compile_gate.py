@@ -33,6 +33,7 @@ COMPILED_SOURCES = (
 DISTRIBUTIONS = ("numba", "llvmlite", "numpy")
 FOLDERS_KEPT = 6
 MARKER = "complete"
+SIMULATOR = "simulator"  # the part of the code that most need: the core on the simulator
 COMPILING = "compiling "  # how the warm-up names a function on its standard output
 
 Progress = Callable[[int, str], None]
@@ -44,15 +45,23 @@ class CacheFolder:
 
     path: Path
     writable: bool
+    part: str = SIMULATOR
+
+    @property
+    def marker(self) -> Path:
+        """What says that this part is complete."""
+        return self.path / f"{MARKER}-{self.part}"
 
     @property
     def warm(self) -> bool:
-        """Tell whether everything the core needs was compiled here before."""
-        return (self.path / MARKER).exists()
+        """Tell whether everything this part needs was compiled here before."""
+        return self.marker.exists()
 
 
-def enter() -> CacheFolder:
+def enter(part: str = SIMULATOR) -> CacheFolder:
     """Point numba at this build's cache folder; RuntimeError when numba is already imported.
+
+    `part` names what this process will have compiled: its backend.
 
     Children inherit the setting, and come to the same folder when they enter themselves.
     """
@@ -63,7 +72,7 @@ def enter() -> CacheFolder:
     writable = _make_writable(path)
     if writable:
         os.environ["NUMBA_CACHE_DIR"] = str(path)
-    return CacheFolder(path, writable)
+    return CacheFolder(path, writable, part)
 
 
 def _base() -> Path:
@@ -117,7 +126,7 @@ def warm_up(folder: CacheFolder, command: list[str], progress: Progress | None =
     with _locked(folder.path / "lock"):
         if not folder.warm:
             _compile(command, progress)
-            (folder.path / MARKER).touch()
+            folder.marker.touch()
     _forget_old(folder.path)
 
 
@@ -149,8 +158,10 @@ def _follow(lines: Iterable[str], progress: Progress | None) -> None:
 
 def _forget_old(current: Path) -> None:
     """Remove all but the newest folders; one in use is among them."""
-    folders = [path for path in current.parent.iterdir() if (path / MARKER).exists()]
-    folders.sort(key=lambda path: (path / MARKER).stat().st_mtime, reverse=True)
-    for path in folders[FOLDERS_KEPT:]:
+    marked = {
+        marker.parent: marker.stat().st_mtime for marker in current.parent.glob(f"*/{MARKER}-*")
+    }
+    newest = sorted(marked, key=lambda path: marked[path], reverse=True)
+    for path in newest[FOLDERS_KEPT:]:
         if path != current:
             shutil.rmtree(path, ignore_errors=True)

@@ -26,7 +26,7 @@ from controller.shared.layout import (
     sealed,
 )
 from controller.shared.plan import PLAN_DTYPE
-from drivers.image import CAMERA_READING_DTYPE
+from drivers.image import CAMERA_READING_DTYPE, ReadingQuality
 
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
@@ -51,6 +51,7 @@ _PLANS_LOADED = np.uint64(STATION_MEMORY_DTYPE.fields["plans_loaded"][1])
 _STOP, _SHUT_DOWN = int(CommandCode.STOP), int(CommandCode.SHUT_DOWN)
 _UNKNOWN = np.uint64(_Result.UNKNOWN)
 _STACK_CAMERA, _TENSION = int(ReadingChannel.STACK_CAMERA), int(ReadingChannel.TENSION)
+_DANCER, _GOOD = int(ReadingChannel.DANCER), int(ReadingQuality.GOOD)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
@@ -77,13 +78,28 @@ def _take_reading(copy, pair):
 
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _merge_reading(inputs, reading, channel):
+    """A camera's failed reading is its answer; a sensor's leaves the last good one, which grows old."""
     if channel < _STACK_CAMERA:
         copy_record(reading, inputs.sheet_cameras[channel], _READING_WORDS)
     elif channel == _STACK_CAMERA:
         copy_record(reading, inputs.stack_camera, _READING_WORDS)
-    elif channel == _TENSION:
+    elif reading.quality == _GOOD:
+        _merge_sensor(inputs, reading, channel)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _merge_sensor(inputs, reading, channel):
+    if channel == _TENSION:
         inputs.tension_n = reading.x_m
         inputs.tension_stamp_ns = reading.captured_ns
+    elif channel == _DANCER:
+        inputs.dancer_position_m = reading.x_m
+        inputs.dancer_stamp_ns = reading.captured_ns
+    else:
+        inputs.magazine_sheets[0] = np.int32(reading.x_m)
+        inputs.magazine_sheets[1] = np.int32(reading.y_m)
+        inputs.hipot_resistance_ohm = reading.theta_rad
+        inputs.magazine_stamp_ns = reading.captured_ns
 
 
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)

@@ -23,6 +23,7 @@ from controller.shared.events import EventKind
 from controller.shared.layout import MEMORY_DTYPE
 from controller.shared.plan import PLAN_DTYPE
 from controller.station.state import STATE_DTYPE
+from drivers.ethercat.clock import steer
 from drivers.image import INPUTS_DTYPE, OUTPUTS_DTYPE
 from drivers.seam import CONTEXT_TYPE, EXCHANGE_TYPE, IMAGE_TYPE, ExchangeCode
 
@@ -62,7 +63,7 @@ RUN_SIGNATURE: Any = types.int64(
 
 _DONE, _SHUT_DOWN = int(LoopCode.CYCLES_DONE), int(LoopCode.SHUT_DOWN)
 _EXCHANGE_FAILED = int(LoopCode.EXCHANGE_FAILED)
-_FAILED = int(ExchangeCode.FAILED)
+_OK, _FAILED = int(ExchangeCode.OK), int(ExchangeCode.FAILED)
 _OVERRUN, _STOPPED = int(EventKind.OVERRUN), int(EventKind.CORE_STOPPED)
 
 
@@ -78,6 +79,12 @@ def begin_cycle(inputs, memory, loop, woken_ns):
     count_lateness(loop.statistics, lateness_ns, missed)
     inputs.time_ns = loop.deadline_ns
     inputs.cycle = loop.cycle
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def steering(bus, loop, code):
+    """Return what to add to the period, so that frames keep their place before the drives' SYNC0."""
+    return steer(loop.steering, bus.clock_offset_ns) if loop.steered and code == _OK else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
@@ -112,7 +119,7 @@ def run(wait, exchange, scan, image, context, state, plans, memory, loop, max_cy
         loop.statistics.heartbeat_ns = start_ns
         publish(image, state, memory, loop, start_ns)
         count_phases(loop.statistics, start_ns, taken_ns, scanned_ns, monotonic_ns())
-        loop.deadline_ns += loop.period_ns
+        loop.deadline_ns += loop.period_ns + steering(image.inputs.bus, loop, code)
         loop.cycle += 1
         if code == _FAILED or state.shut_down_done:
             return end(state, memory, loop, _EXCHANGE_FAILED if code == _FAILED else _SHUT_DOWN)

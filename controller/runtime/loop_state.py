@@ -6,6 +6,7 @@ from controller.shared.commands import COMMAND_DTYPE
 from controller.shared.events import EVENT_DTYPE
 from controller.shared.layout import CHANNEL_COUNT, PLAN_SLOTS, PROCESS_COUNT, REQUEST_DTYPE
 from controller.shared.status import STATISTICS_DTYPE
+from drivers.ethercat.clock import STEERING_DTYPE
 from drivers.image import (
     CAMERA_READING_DTYPE,
     INPUTS_DTYPE,
@@ -60,6 +61,8 @@ LOOP_DTYPE = np.dtype(
         ("shut_down_asked", np.uint8),  # by the host, outside any lane
         ("shut_down_sent", np.uint8),
         ("overrun_missed", np.int64),  # periods missed in this cycle
+        ("steered", np.uint8),  # the period follows the bus's reference clock
+        ("steering", STEERING_DTYPE),
         ("command", COMMAND_DTYPE),
         ("command_number", np.uint64),  # of the loop's own commands
         ("next_lane", np.int64),

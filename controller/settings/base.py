@@ -16,6 +16,6 @@ def bounded(low: float, high: float, **more: Any) -> Any:
     return Field(ge=low, le=high, **more)
 
 
-def text(length_max: int = 64) -> Any:
+def text(length_max: int = 64, **more: Any) -> Any:
     """A required text of 1 to `length_max` characters."""
-    return Field(min_length=1, max_length=length_max)
+    return Field(min_length=1, max_length=length_max, **more)

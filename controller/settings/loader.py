@@ -18,6 +18,7 @@ def load_machine(path: Path) -> MachineSettings:
     """Load a machine file; SettingsError holds every problem."""
     document = _read(path)
     _inherit_from_first_station(document)
+    _resolve(document, "ethercat")
     return _validated(document, MachineSettings)
 
 
@@ -72,3 +73,10 @@ def _inherit_from_first_station(document: Document) -> None:
     if _mappings(stations) and stations:
         first, *others = stations
         document.data["stations"] = [first, *(_overlay(first, other) for other in others)]
+
+
+def _resolve(document: Document, key: str) -> None:
+    """Take a file's name relative to the file that it is written in."""
+    name = document.data.get(key)
+    if isinstance(name, str):
+        document.data[key] = str(document.place((key,))[0].parent / name)

@@ -1,11 +1,12 @@
 """The machine file: what the controller believes of the machine (`config/machine.yaml`)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from controller.settings.axes import AxesSettings
 from controller.settings.base import Settings, bounded, text
+from controller.settings.fieldbus import ModbusSettings
 from controller.settings.opcua import OpcUaSettings
 from drivers.image import STATIONS_MAX
 
@@ -193,6 +194,7 @@ class MachineSettings(Settings):
     name: str = text()
     period_us: int = bounded(250, 4000)
     hal: Literal["simulator", "ethercat"]
+    ethercat: str | None = text(4096, default=None)  # the bus's topology, a file beside this one
     overruns_in_a_row_max: int = bounded(1, 1000)
     real_time: RealTimeSettings
     master: MasterSettings
@@ -200,6 +202,7 @@ class MachineSettings(Settings):
     stations: Annotated[
         tuple[StationSettings, ...], Field(min_length=1, max_length=STATIONS_MAX, strict=False)
     ]
+    modbus: Annotated[tuple[ModbusSettings, ...], Field(max_length=64, strict=False)] = ()
 
     @field_validator("stations")
     @classmethod
@@ -208,3 +211,22 @@ class MachineSettings(Settings):
         if len(set(names)) < len(names):
             raise ValueError("two stations share a name; give each its own")
         return stations
+
+    @field_validator("modbus")
+    @classmethod
+    def _readings_differ(cls, modbus: tuple[ModbusSettings, ...]) -> tuple[ModbusSettings, ...]:
+        places = [(device.station, device.reading) for device in modbus]
+        if len(set(places)) < len(places):
+            raise ValueError("two devices give the same reading of a station; remove one")
+        return modbus
+
+    @model_validator(mode="after")
+    def _bus_described(self) -> Self:
+        if self.hal == "ethercat" and self.ethercat is None:
+            raise ValueError("hal = ethercat: needs the bus's topology; add `ethercat: FILE`")
+        last = len(self.stations) - 1
+        for device in self.modbus:
+            if device.station > last:
+                place = f"modbus {device.reading}: station = {device.station}"
+                raise ValueError(f"{place}: above the last station {last}; lower it")
+        return self

@@ -45,12 +45,17 @@ class CorePhase(IntEnum):
 
 
 class ReadingChannel(IntEnum):
-    """The readings a station takes from the io process; a scalar travels in `x_m`."""
+    """The readings a station takes from the io process.
+
+    A scalar travels in `x_m`; the I/O block's anodes, cathodes and hipot resistance in x, y and theta.
+    """
 
     SHEET_CAMERA_ANODE = 0
     SHEET_CAMERA_CATHODE = 1
     STACK_CAMERA = 2
     TENSION = 3
+    DANCER = 4
+    IO_BLOCK = 5
 
 
 PROCESS_COUNT = len(ProcessId)

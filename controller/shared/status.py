@@ -32,6 +32,11 @@ MACHINE_STATUS_DTYPE = np.dtype(
         ("bus_state", np.int32),
         ("frames_lost", np.uint32),
         ("frames_late", np.uint32),
+        ("working_counter", np.uint32),
+        ("working_counter_expected", np.uint32),
+        ("al_status", np.uint32),
+        ("misses_in_a_row", np.uint32),
+        ("clock_offset_ns", np.int64),
     ],
     align=True,
 )

@@ -149,6 +149,11 @@ class SharedView:
         """Return what the core asks of the io process, one REQUEST_DTYPE a station."""
         return mailbox.read_requests(self.memory["stations"], self.station_count)
 
+    def newest_requests(self) -> list[int]:
+        """Return the sequence of each station's newest request: cheap to look at often."""
+        stations = self.memory["stations"]
+        return [int(stations[i]["requests"]["newest"]) for i in range(self.station_count)]
+
     def write_plan(self, station: int, slot: int, plan: Any) -> int:
         """Write a PLAN_DTYPE record into a station's slot and return its sequence."""
         return mailbox.write_plan(self.memory["stations"][station], slot, plan)

@@ -91,8 +91,8 @@ def evaluate_conditions(state, station_index, inputs, plan):
     known[ConditionId.PLAN_VALID] = plan.valid
     room = state.records_produced - state.records_acknowledged
     known[ConditionId.RECORDS_HAVE_ROOM] = room + state.machine.station_count <= RECORDS_MAX
-    age = inputs.time_ns - reported.tension_stamp_ns
-    known[ConditionId.READINGS_FRESH] = age < READING_AGE_MAX_NS
+    oldest_ns = min(reported.tension_stamp_ns, reported.dancer_stamp_ns, reported.magazine_stamp_ns)
+    known[ConditionId.READINGS_FRESH] = inputs.time_ns - oldest_ns < READING_AGE_MAX_NS
     for polarity in range(2):
         available = _sheets_available(station, reported, plan, polarity)
         known[ConditionId.ANODES_AVAILABLE + polarity] = available
@@ -120,7 +120,10 @@ def evaluate_conditions(state, station_index, inputs, plan):
 
 @kernel
 def apply_interlocks(state, station_index):
-    """Raise the alarm of each interlock that does not hold; returns the start inhibits as bits."""
+    """Raise the alarm of each interlock that does not hold; returns the start inhibits as bits.
+
+    Before the bus first came up inputs are unknown: that inhibits a start, but accuses nobody.
+    """
     known = state.stations[station_index].status.conditions
     inhibits = np.uint64(0)
     for row in range(_CONDITION.size):
@@ -128,7 +131,7 @@ def apply_interlocks(state, station_index):
         if condition < 0 or condition >= CONDITION_COUNT:
             continue
         missing = not known[condition]
-        if _ALARM[row]:
+        if _ALARM[row] and state.inputs_known:
             alarm_while(state, station_index, _ALARM[row], -1, missing)
         if missing and _INHIBITS[row]:
             inhibits |= np.uint64(1) << np.uint64(condition)

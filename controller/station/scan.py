@@ -15,7 +15,7 @@ from controller.station.setpoints import write_outputs
 from controller.station.state import SequenceState
 from controller.station.status import show_machine, show_station
 from controller.station.web import step_web, supervise_web
-from drivers.image import STATIONS_MAX
+from drivers.image import STATIONS_MAX, BusState
 
 
 @kernel
@@ -46,6 +46,8 @@ def begin_cycle(inputs, state):
     state.machine.time_ns = inputs.time_ns
     state.machine.cycle = inputs.cycle
     show_machine(inputs, state)
+    if inputs.bus.state != BusState.DOWN:
+        state.inputs_known = 1
     if not state.started:
         start_machine(state)
 

@@ -378,7 +378,10 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
     else:
         move_setpoints(station)
     master = station.master
-    station.at_rest = master.speed == 0.0 and master.acceleration == 0.0
+    # what is parked or off stands, whatever speed its master was left with
+    parked = station.status.sequence == SequenceState.IDLE
+    parked = parked or station.status.sequence == SequenceState.OFF
+    station.at_rest = parked or (master.speed == 0.0 and master.acceleration == 0.0)
     if station.status.sequence == SequenceState.SECTION and not arms_rest(station, plan):
         station.at_rest = 0
     if _must_run_on(station, plan):

@@ -220,6 +220,7 @@ STATE_DTYPE = np.dtype(
         ("cells_started", np.int64),
         ("reaction", np.int32),  # strongest Reaction an alarm asked for in this cycle
         ("started", np.uint8),
+        ("inputs_known", np.uint8),  # the bus has been up once
         ("shut_down_asked", np.uint8),
         ("shut_down_done", np.uint8),  # axes at rest, drives disabled: the loop may end
         ("stations", STATION_STATE_DTYPE, (STATIONS_MAX,)),

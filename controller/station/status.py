@@ -11,6 +11,11 @@ def show_machine(inputs, state):
     machine.bus_state = inputs.bus.state
     machine.frames_lost = inputs.bus.frames_lost
     machine.frames_late = inputs.bus.frames_late
+    machine.working_counter = inputs.bus.working_counter
+    machine.working_counter_expected = inputs.bus.working_counter_expected
+    machine.al_status = inputs.bus.al_status
+    machine.misses_in_a_row = inputs.bus.misses_in_a_row
+    machine.clock_offset_ns = inputs.bus.clock_offset_ns
 
 
 @kernel

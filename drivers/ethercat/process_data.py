@@ -136,11 +136,13 @@ def unpack_signal(row, data, station, time_ns):
         station.sheet_thickness_m[row.element] = value
     elif signal == _MAGAZINE_SHEETS:
         station.magazine_sheets[row.element] = np.int64(value)
+        station.magazine_stamp_ns = time_ns
     elif signal == _TENSION:
         station.tension_n = value
         station.tension_stamp_ns = time_ns
     elif signal == _DANCER_POSITION:
         station.dancer_position_m = value
+        station.dancer_stamp_ns = time_ns
     elif signal == _LOOP_LENGTH:
         station.loop_length_m = value
     elif signal == _ROLL_RADIUS:

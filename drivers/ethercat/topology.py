@@ -136,27 +136,57 @@ def drives_topology(count: int, **policy: Any) -> Topology:
     return Topology(slaves=tuple(drive_setup(axis, station) for axis, station in axes), **policy)
 
 
-def read_topology(values: Mapping[str, Any], source: str = "ethercat.yaml") -> Topology:
-    """Return a topology from a mapping as YAML gives it.
+# What a file may say of the exchange, with limits.
+_LIMITS: dict[str, tuple[int, int]] = {
+    "reply_timeout_ns": (10_000, 4_000_000),
+    "misses_tolerated": (0, 1000),
+    "misses_stop": (1, 1000),
+    "sync0_shift_ns": (0, 4_000_000),
+}
+_FLAGS = ("busy_poll", "distributed_clock")
+_KEYS = ("interface", "stations", "slaves", *_LIMITS, *_FLAGS)
 
-    Keys are Topology's fields; `stations: n` stands for the reference slaves. Raises TopologyError that names
-    key, value and limit.
+
+def read_topology(
+    values: Mapping[str, Any], source: str = "ethercat.yaml", *, period_ns: int = 1_000_000
+) -> Topology:
+    """Return a topology from a mapping as YAML gives it; `period_ns` is the machine's cycle.
+
+    `stations: n` stands for the reference slaves, the other keys are Topology's fields. Raises TopologyError
+    that names key, value and limit.
     """
     settings = dict(values)
+    for key, value in settings.items():
+        _check_value(key, value, source)
+    settings["period_ns"] = period_ns
     stations = settings.pop("stations", None)
     rows = settings.pop("slaves", None)
-    known = {field.name for field in fields(Topology)}
-    for key in settings:
-        if key not in known:
-            raise TopologyError(f"{source}: {key}: unknown key; known: {', '.join(sorted(known))}")
     if (stations is None) == (rows is None):
         raise TopologyError(f"{source}: give either stations (a number) or slaves (a list)")
-    if stations is not None:
-        if not isinstance(stations, int) or not 1 <= stations <= STATIONS_MAX:
-            raise TopologyError(f"{source}: stations = {stations}: must be 1 to {STATIONS_MAX}")
-        return stacker_topology(stations, **settings)
-    slaves = tuple(_read_slave(row, f"{source}: slaves[{n}]") for n, row in enumerate(rows or ()))
-    return Topology(slaves=slaves, **settings)
+    try:
+        if stations is not None:
+            return stacker_topology(stations, **settings)
+        slaves = tuple(_read_slave(row, f"slaves[{n}]") for n, row in enumerate(rows or ()))
+        return Topology(slaves=slaves, **settings)
+    except TopologyError as error:
+        raise TopologyError(f"{source}: {error}") from None
+
+
+def _check_value(key: str, value: Any, source: str) -> None:
+    if key not in _KEYS:
+        raise TopologyError(f"{source}: {key}: unknown key; known: {', '.join(_KEYS)}")
+    low, high = _LIMITS.get(key, (1, STATIONS_MAX))
+    if key in _LIMITS or key == "stations":
+        right = type(value) is int and low <= value <= high
+        expected = f"a whole number from {low} to {high}"
+    elif key in _FLAGS:
+        right, expected = isinstance(value, bool), "true or false"
+    elif key == "interface":
+        right, expected = isinstance(value, str) and bool(value), "the name of a network interface"
+    else:
+        right, expected = isinstance(value, list), "a list; begin each entry with `- `"
+    if not right:
+        raise TopologyError(f"{source}: {key} = {value!r}: expected {expected}; correct it")
 
 
 _SLAVE_KEYS = {"device", "station", "axis", "increments_per_unit", "rated_force_n", "channels",
@@ -180,16 +210,35 @@ def _read_slave(row: Any, where: str) -> SlaveSetup:
         )
     if (axis is None) == (model.kind is DeviceKind.DRIVE):
         raise TopologyError(f"{where}: a drive needs an axis, a terminal has none")
-    identity = row.get("identity")
+    station = row.get("station", 0)
+    if type(station) is not int or not 0 <= station < STATIONS_MAX:
+        raise TopologyError(f"{where}.station = {station!r}: expected 0 to {STATIONS_MAX - 1}")
     return SlaveSetup(
         model,
-        int(row.get("station", 0)),
+        station,
         AxisId[axis] if axis is not None else None,
-        float(row.get("increments_per_unit", 1e7)),
-        float(row.get("rated_force_n", 20.0)),
-        tuple(_read_channel(item, where) for item in row.get("channels", ())),
-        Identity(**identity) if identity else None,
+        _positive(row, "increments_per_unit", 1e7, where),
+        _positive(row, "rated_force_n", 20.0, where),
+        tuple(_read_channel(item, where) for item in row.get("channels") or ()),
+        _read_identity(row.get("identity"), where),
     )
+
+
+def _positive(row: Mapping[str, Any], key: str, default: float, where: str) -> float:
+    value = row.get(key, default)
+    if not isinstance(value, int | float) or not 0.0 < value < 1e15:
+        raise TopologyError(f"{where}.{key} = {value!r}: expected a number above 0; correct it")
+    return float(value)
+
+
+def _read_identity(value: Any, where: str) -> Identity | None:
+    if value is None:
+        return None
+    try:
+        return Identity(**{key: int(number) for key, number in value.items()})
+    except (AttributeError, TypeError, ValueError):
+        keys = ", ".join(field.name for field in fields(Identity))
+        raise TopologyError(f"{where}.identity: {value!r}: expected numbers for {keys}") from None
 
 
 def _read_channel(item: Any, where: str) -> Channel:

@@ -18,6 +18,7 @@ from drivers.modbus.batches import Batch, batches
 from drivers.modbus.reading import Endpoint, Reading
 
 Publish = Callable[[Reading], None]
+HEARTBEATS_A_LIMIT = 4
 
 
 class DeviceError(ConnectionError):
@@ -122,17 +123,26 @@ class Poller:
         client = self._client()
         try:
             await self._connect(client)
-            period_s = self.endpoint.period_s or self.endpoint.device.period_s
             due = time.monotonic()
             while True:
                 await self._write(client)
                 await self._poll(client)
-                due = max(due + period_s, time.monotonic())
+                now = time.monotonic()
+                due = max(
+                    min(due, now) + self._period_s(), now
+                )  # a trigger may come before its time
                 self._awake.clear()
-                await self._pause(due - time.monotonic())
+                await self._pause(due - now)
         finally:
             self.connected = False
             client.close()
+
+    def _period_s(self) -> float:
+        """A device without a trigger under way has nothing new to tell but its heartbeat."""
+        device = self.endpoint.device
+        if device.trigger and self._wanted_sequence == self._answered_sequence:
+            return device.heartbeat_limit_s / HEARTBEATS_A_LIMIT
+        return self.endpoint.period_s or device.period_s
 
     async def _pause(self, seconds: float) -> None:
         """Wait for the next poll or a trigger, whichever comes first."""

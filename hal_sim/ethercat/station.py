@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,6 +31,9 @@ from hal_sim.ethercat.body import (
 from hal_sim.ethercat.layout import BYTES_TYPE
 
 _BODY_BYTES = BODY_DTYPE.itemsize
+_SILENCE_NS = (
+    20_000_000  # a plant that follows its master goes on alone after so long without frames
+)
 _BEHIND_MAX = 200  # periods the plant catches up; beyond that time is dropped
 _FRAME_BYTES = 1536
 
@@ -37,6 +41,8 @@ LOOP_DTYPE = np.dtype(
     [
         ("stop", np.uint8),
         ("next_tick_ns", np.int64),
+        ("frames_a_tick", np.int64),  # 0: the plant keeps its own time
+        ("frames_ticked", np.int64),
         ("ticks_dropped", np.int64),
         ("replies", np.int64),
         ("poll", np.int64, (1,)),
@@ -67,14 +73,22 @@ def _answer(body, loop, descriptor, now_ns):
     cache=True, nogil=True, error_model="numpy",
 )  # fmt: skip
 def _serve(body, loop, descriptor, plant_exchange):
-    """Answer frames and tick once a period until told to stop."""
-    period_ns = body[:_BODY_BYTES].view(BODY_DTYPE)[0].period_ns
+    """Answer frames and tick, once a period or with each cycle's frames, until told to stop."""
+    header = body[:_BODY_BYTES].view(BODY_DTYPE)[0]
+    period_ns, wire = header.period_ns, header.wire
     time, poll = loop.time, loop.poll
     loop.next_tick_ns = monotonic_ns(time, time.ctypes.data) + period_ns
     while loop.stop == 0:
         now_ns = monotonic_ns(time, time.ctypes.data)
         left_ns = loop.next_tick_ns - now_ns
-        if left_ns <= 0:
+        fresh = wire.cyclic_frames - loop.frames_ticked
+        if loop.frames_a_tick > 0 and fresh >= loop.frames_a_tick:
+            loop.frames_ticked = wire.cyclic_frames
+            begin_tick(body, now_ns)
+            plant_exchange(machine_image(body), plant_bytes(body))
+            end_tick(body)
+            loop.next_tick_ns = now_ns + _SILENCE_NS
+        elif left_ns <= 0:
             if left_ns < -_BEHIND_MAX * period_ns:
                 loop.ticks_dropped += -left_ns // period_ns
                 loop.next_tick_ns = now_ns
@@ -88,18 +102,31 @@ def _serve(body, loop, descriptor, plant_exchange):
 
 
 class SimStation:
-    """Serves a Body on an interface from a thread of its own; a context manager."""
+    """Serves a Body on an interface from a thread of its own; a context manager.
+
+    With `frames_a_tick` its time follows the master's cycles, as long as they come: what the master's
+    computer misses is then no jolt of the machine. Without, the plant keeps its own time.
+    """
 
     def __init__(
-        self, body: Body, interface: str, plant_exchange: Any = bench_drives.exchange
+        self,
+        body: Body,
+        interface: str,
+        plant_exchange: Any = bench_drives.exchange,
+        set_up: Callable[[], object] | None = None,
+        frames_a_tick: int = 0,
     ) -> None:
         self.body = body
+        self._set_up = set_up  # called once in the serving thread: priority, processor
         self._plant_exchange = plant_exchange
         self._loop = np.zeros(1, LOOP_DTYPE)
+        self._loop[0]["frames_a_tick"] = frames_a_tick
         self._socket: socket.socket = open_packet_socket(interface, cyclic=None)
         self._thread = threading.Thread(target=self._run, name="sim-bus", daemon=True)
 
     def _run(self) -> None:
+        if self._set_up is not None:
+            self._set_up()
         _serve(self.body.buffer, self._loop[0], self._socket.fileno(), self._plant_exchange)
 
     @property

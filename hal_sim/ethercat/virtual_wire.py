@@ -2,40 +2,13 @@
 
 import ctypes
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+
+from drivers.ethercat.namespace import find_tier
 
 _CLONE_NEWNET = 0x40000000
-
-
-class Tier(Enum):
-    """What this account may do, best first."""
-
-    ROOT = "veth pair in an own network namespace (root)"
-    USER_NAMESPACE = "veth pair in an own user and network namespace"
-    SOCKETLESS = "no sockets: lock-step in memory only"
-
-
-def _works(*command: str) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, check=False, timeout=20).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-def find_tier() -> Tier:
-    """Return the best tier that really works here, tried with the tools it needs."""
-    if not shutil.which("ip") or not shutil.which("unshare"):
-        return Tier.SOCKETLESS
-    probe = ("ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1")
-    if os.geteuid() == 0 and _works("unshare", "--net", *probe):
-        return Tier.ROOT
-    if _works("unshare", "--user", "--map-root-user", "--net", *probe):
-        return Tier.USER_NAMESPACE
-    return Tier.SOCKETLESS
 
 
 def _call(name: str, *arguments: int) -> None:

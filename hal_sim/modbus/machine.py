@@ -3,7 +3,7 @@
 The image is the plant's own: triggers become its outputs, its readings become registers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,11 @@ from drivers.image import ReadingQuality
 from hal_sim.modbus.server import SimModbusDevice
 
 PORT_FIRST = 5020
+DEVICE_NAMES = (
+    *("SHEET_CAMERA_ANODE", "SHEET_CAMERA_CATHODE", "STACK_CAMERA"),
+    *("TENSION", "DANCER", "IO_BLOCK"),
+)
+Place = tuple[int, str, str, int]  # station, name of the reading, host, port
 _LIGHTS = ("light_red", "light_amber", "light_green")
 
 
@@ -93,14 +98,29 @@ def station_devices(image: np.void, station: int) -> dict[str, SimModbusDevice]:
     }
 
 
+async def start_at(
+    image: np.void, places: Sequence[Place]
+) -> dict[tuple[int, str], SimModbusDevice]:
+    """Start devices where they are wanted; keyed by station and name."""
+    started: dict[tuple[int, str], SimModbusDevice] = {}
+    for station, name, host, port in places:
+        device = station_devices(image, station)[name]
+        await device.start(host, port)
+        started[station, name] = device
+    return started
+
+
+def consecutive(stations: int, port_first: int, host: str = "127.0.0.1") -> list[Place]:
+    """Return places for every device of every station, on consecutive ports (0: any)."""
+    names = [(station, name) for station in range(stations) for name in DEVICE_NAMES]
+    return [
+        (station, name, host, port_first + n if port_first else 0)
+        for n, (station, name) in enumerate(names)
+    ]
+
+
 async def start_devices(
     image: np.void, stations: int, host: str = "127.0.0.1", port_first: int = PORT_FIRST
 ) -> dict[tuple[int, str], SimModbusDevice]:
     """Start every device of every station on consecutive ports (0: any); keyed by station and name."""
-    started: dict[tuple[int, str], SimModbusDevice] = {}
-    for station in range(stations):
-        for name, device in station_devices(image, station).items():
-            port = port_first + len(started) if port_first else 0
-            await device.start(host, port)
-            started[station, name] = device
-    return started
+    return await start_at(image, consecutive(stations, port_first, host))

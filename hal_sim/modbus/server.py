@@ -40,6 +40,7 @@ class SimModbusDevice:
     sink: Sink = lambda _name, _value: None
     fault: ModbusFault = ModbusFault.NONE
     requests: int = 0
+    host: str = ""
     port: int = 0
     _frozen: dict[str, float] = field(default_factory=dict)
     _beat: int = 0
@@ -52,6 +53,7 @@ class SimModbusDevice:
         )
         await self._server.serve_forever(background=True)
         listener: Any = self._server.transport
+        self.host = host
         self.port = listener.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

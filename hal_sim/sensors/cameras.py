@@ -108,8 +108,8 @@ def _deliver(camera: Any, result: Any) -> None:
     result.x_m = reading.x_m
     result.y_m = reading.y_m
     result.theta_rad = reading.theta_rad
-    result.sequence = reading.sequence
     result.quality = reading.quality
+    result.sequence = reading.sequence  # last, for whoever reads beside the loop
     camera.pending = 0
 
 

@@ -18,6 +18,7 @@ def _sense_web(plant: Any, station: Any, inputs: Any, time_ns: int) -> None:
         inputs.tension_n = web.load_cell_n + plant.load_cell_n * draw_cheap(streams, _SENSOR)
         inputs.tension_stamp_ns = time_ns
     inputs.dancer_position_m = station.axes[22].position_m
+    inputs.dancer_stamp_ns = time_ns
     inputs.loop_length_m = web.loop_m + plant.loop_noise_m * draw_cheap(streams, _SENSOR)
     noise = plant.radius_noise_m * draw_cheap(streams, _SENSOR)
     inputs.roll_radius_m = web.roll_radius_m + noise
@@ -26,8 +27,9 @@ def _sense_web(plant: Any, station: Any, inputs: Any, time_ns: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sense_sheets(plant: Any, station: Any, inputs: Any) -> None:
+def _sense_sheets(plant: Any, station: Any, inputs: Any, time_ns: int) -> None:
     """Vacuum, thickness in the fetching gripper, what the magazines hold."""
+    inputs.magazine_stamp_ns = time_ns
     for gripper in range(4):
         inputs.vacuum_pa[gripper] = station.grippers[gripper].pressure_pa
     for polarity in range(2):
@@ -53,7 +55,7 @@ def _sense_hipot(plant: Any, station: Any, output: Any, inputs: Any) -> None:
 def sense_station(plant: Any, station: Any, output: Any, inputs: Any, time_ns: int) -> None:
     """Fill a station's inputs other than axes and cameras."""
     _sense_web(plant, station, inputs, time_ns)
-    _sense_sheets(plant, station, inputs)
+    _sense_sheets(plant, station, inputs, time_ns)
     _sense_hipot(plant, station, output, inputs)
     inputs.emergency_stop_ok = np.uint8(station.emergency_stop == 0)
     inputs.safe_torque_off_ok = np.uint8(station.torque_off == 0)

@@ -53,3 +53,17 @@ def test_arms_table_and_fingers_stand_before_their_drives_are_disabled(
     velocity = simulation.station()["status"]["axes"]["actual_velocity_m_s"][: AxisId.FEED]
     moving = [AxisId(int(axis)).name for axis in np.flatnonzero(abs(velocity) > STANDS_M_S)]
     assert moving == []
+
+
+def test_a_machine_that_has_made_its_cells_shuts_down_at_once() -> None:
+    recipe = load_recipe(CONFIG / "recipes" / "reference.yaml").model_copy(update={"cathodes": 2})
+    machine = load_machine(CONFIG / "machine.yaml")
+    plant = load_settings(CONFIG / "plant.yaml", PlantSettings)
+    simulation = Simulation(machine, plant, recipe, seed=1)
+    simulation.reset()
+    simulation.command(CommandCode.SET_CELLS, value=1.0)
+    simulation.command(CommandCode.START)
+    simulation.run_until(lambda: simulation.state == State.COMPLETE, 60.0)
+    simulation.view.send(CommandCode.SHUT_DOWN)
+    assert run_virtual(simulation.machine, 100) == LoopCode.SHUT_DOWN
+    assert simulation.state == State.STOPPED

@@ -155,6 +155,7 @@ def _marked_folders(base: Path, count: int) -> Iterator[Path]:
     for number in range(count):
         path = base / f"old{number}"
         path.mkdir()
-        (path / compile_gate.MARKER).touch()
-        os.utime(path / compile_gate.MARKER, (number, number))
+        marker = CacheFolder(path, writable=True).marker
+        marker.touch()
+        os.utime(marker, (number, number))
         yield path

@@ -139,6 +139,8 @@ def test_a_position_is_carried_on_beyond_32_bits(model: DeviceDescription) -> No
 
 # -- the topology file
 
+DRIVE = {"device": "generic_csp_drive", "axis": "FEED"}
+
 
 def test_a_topology_file_describes_a_bus() -> None:
     bit = {"index": 0x6000, "subindex": 3, "signal": "DOOR_CLOSED"}
@@ -159,13 +161,20 @@ def test_a_topology_file_describes_a_bus() -> None:
     ("values", "words"),
     [
         ({}, "give either stations"),
-        ({"stations": 9}, "stations = 9: must be 1 to 8"),
+        ({"stations": 9}, "stations = 9: expected a whole number from 1 to 8"),
         ({"stations": 1, "interfaze": "x"}, "interfaze: unknown key"),
         ({"slaves": []}, "none configured"),
         ({"slaves": [{"device": "nothing"}]}, "unknown device"),
         ({"slaves": [{"device": "generic_csp_drive"}]}, "a drive needs an axis"),
         ({"slaves": [{"device": "generic_csp_drive", "axis": "TABLE_Q"}]}, "not an axis"),
         ({"stations": 1, "reply_timeout_ns": 2_000_000}, "within the period"),
+        ({"stations": 1, "reply_timeout_ns": "soon"}, "'soon': expected a whole number from 10000"),
+        ({"stations": 1, "misses_stop": 0}, "misses_stop = 0: expected a whole number from 1"),
+        ({"stations": 1, "busy_poll": 1}, "busy_poll = 1: expected true or false"),
+        ({"slaves": "all"}, "slaves = 'all': expected a list"),
+        ({"slaves": [{**DRIVE, "station": 8}]}, r"slaves\[0\].station = 8: expected 0 to 7"),
+        ({"slaves": [{**DRIVE, "increments_per_unit": 0}]}, "increments_per_unit = 0: expected"),
+        ({"slaves": [{**DRIVE, "identity": {"vendor": 1}}]}, "expected numbers for vendor_id"),
     ],
 )
 def test_a_wrong_topology_is_refused_by_name(values: dict[str, object], words: str) -> None:

@@ -168,6 +168,35 @@ def test_readings_come_after_the_exchange_and_stay() -> None:
     assert inputs["tension_stamp_ns"] == 77
 
 
+def test_a_sensors_reading_overrules_the_bus_and_a_failed_one_leaves_the_last_good() -> None:
+    machine = small_machine()
+    view = SharedView(machine.memory, ProcessId.IO)
+    inputs = machine.image[0]["inputs"]["stations"][0]
+    view.publish_reading(0, ReadingChannel.DANCER, _reading(-0.01, captured_ns=70))
+    block = _reading(120.0, captured_ns=80)
+    block["y_m"], block["theta_rad"] = 90.0, 2e9
+    view.publish_reading(0, ReadingChannel.IO_BLOCK, block)
+    run_virtual(machine, 1)
+    assert (inputs["dancer_position_m"], inputs["dancer_stamp_ns"]) == (-0.01, 70)
+    assert tuple(inputs["magazine_sheets"]) == (120, 90)
+    assert (inputs["hipot_resistance_ohm"], inputs["magazine_stamp_ns"]) == (2e9, 80)
+    failed = _reading(0.02, captured_ns=90)
+    failed["quality"] = ReadingQuality.FAILED
+    view.publish_reading(0, ReadingChannel.DANCER, failed)
+    run_virtual(machine, 1)
+    assert (inputs["dancer_position_m"], inputs["dancer_stamp_ns"]) == (-0.01, 70)
+
+
+@pytest.mark.parametrize("steered", [False, True])
+def test_the_period_follows_the_buss_reference_clock(steered: bool) -> None:
+    machine = small_machine()
+    machine.loop[0]["steered"] = steered
+    machine.image[0]["inputs"]["bus"]["clock_offset_ns"] = 10_000  # frames come 10 us late
+    run_virtual(machine, 3)
+    ahead_ns = 3 * PERIOD_NS - int(machine.loop[0]["deadline_ns"])
+    assert (0 < ahead_ns < 10_000) if steered else ahead_ns == 0
+
+
 def test_a_torn_reading_leaves_the_last_whole_one() -> None:
     machine = small_machine()
     view = SharedView(machine.memory, ProcessId.IO)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from controller import processes
+from controller.child import EXIT_REFUSED
 from controller.console import reasons, status_text
 from controller.operator_panel import Operator
 from controller.processes import BACK_OFF_S_MAX, Child
@@ -81,6 +82,16 @@ def test_the_core_is_never_restarted(clock: Clock) -> None:
     child = Child("core", ["never.started"], (), restart=False)
     _dead(child, -9)
     assert child.watch() == "core was killed by SIGKILL"
+    clock.now_s += 100.0
+    assert child.watch() is None
+    assert child.process is None
+
+
+def test_a_child_that_refuses_the_start_has_said_why_and_is_not_tried_again(clock: Clock) -> None:
+    child = Child("io", ["never.started"], ())
+    _dead(child, EXIT_REFUSED)
+    assert child.watch() is None
+    assert child.refused
     clock.now_s += 100.0
     assert child.watch() is None
     assert child.process is None

@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 
-from hal_sim.ethercat.virtual_wire import Tier, find_tier
+from drivers.ethercat.namespace import Tier, find_tier
 
 VETH_TESTS = "tests/wire/test_ethercat_veth.py"
 

@@ -18,6 +18,7 @@ from drivers.devices.description import Identity
 from drivers.ethercat.acyclic import Acyclic, SdoAborted, SocketTransfer
 from drivers.ethercat.bring_up import Bus
 from drivers.ethercat.free_run import FreeRun
+from drivers.ethercat.namespace import Tier, find_tier
 from drivers.ethercat.protocol import AlCode, AlState, SdoAbort
 from drivers.ethercat.topology import (
     Topology,
@@ -29,7 +30,7 @@ from drivers.image import AXIS_COUNT, BusState
 from hal_sim.ethercat.body import Body, make_body
 from hal_sim.ethercat.faults import Fault, WireFault, install_faults
 from hal_sim.ethercat.station import SimStation, warm
-from hal_sim.ethercat.virtual_wire import Tier, find_tier, make_veth, own_namespace, set_link
+from hal_sim.ethercat.virtual_wire import make_veth, own_namespace, set_link
 
 pysoem = pytest.importorskip("pysoem")
 kickcat = pytest.importorskip("kickcat")
