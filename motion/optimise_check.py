@@ -15,6 +15,7 @@ from motion.fold_geometry import web_motion
 from motion.optimise_problem import MoveProblem
 
 Array = NDArray[np.float64]
+_WINDOW_FREQUENCIES = 41
 # one record: its fields are beyond the type checker
 Record = Any
 
@@ -33,6 +34,7 @@ class MoveCheck:
     force_peak_n: float | None
     force_rms_n: float | None
     web_acceleration_max_m_s2: float | None
+    window_max_m: float | None
 
     def keeps(self, problem: MoveProblem, tolerance: float = 1e-6) -> bool:
         """True if no bound of the problem is exceeded by more than `tolerance` of itself."""
@@ -50,6 +52,8 @@ class MoveCheck:
             pairs.append((self.force_rms_n, problem.force.rms_n))
         if problem.web and self.web_acceleration_max_m_s2 is not None:
             pairs.append((self.web_acceleration_max_m_s2, problem.web.acceleration_m_s2))
+        if problem.window and self.window_max_m is not None:
+            pairs.append((self.window_max_m, problem.window.width_m))
         return all(value <= limit * share for value, limit in pairs)
 
 
@@ -80,6 +84,7 @@ def check_move(
         peak,
         rms,
         _web_peak(states, problem),
+        _window_peak(cam, problem, step_s) if problem.window else None,
     )
 
 
@@ -88,7 +93,7 @@ def _forces(times: Array, states: Array, problem: MoveProblem) -> tuple[float | 
     if force is None:
         return None, None
     newtons = force.mass_kg * states[:, 2] + force.friction_n * np.sign(states[:, 1])
-    period = force.period_s or float(times[-1] - times[0])
+    period = float(times[-1] - times[0]) + force.rest_s
     return float(np.abs(newtons).max()), sqrt(float(np.trapezoid(newtons**2, times)) / period)
 
 
@@ -103,6 +108,26 @@ def _web_peak(states: Array, problem: MoveProblem) -> float | None:
     )
 
 
+def _window_peak(cam: CamTable, problem: MoveProblem, step_s: float) -> float:
+    """Farthest that the load, or a rigid table, is from an end while it must be near it."""
+    window, mode = problem.window, problem.mode
+    assert window is not None
+    steps = int(np.ceil(cam.length / step_s))
+    states = cam.sample(np.linspace(cam.start, cam.end, steps + 1))
+    times = np.linspace(0.0, cam.length, steps + 1)
+    first, last = times <= window.lead_s, times >= cam.length - window.trail_s
+
+    def away(load: Array) -> float:
+        start, end = np.abs(load[first]), np.abs(load[last] - problem.distance_m)
+        return float(max(start.max(initial=0.0), end.max(initial=0.0)))
+
+    paths = [states[:, 0]]
+    if mode is not None:
+        swings = load_deflections(cam, mode.frequencies(_WINDOW_FREQUENCIES), mode.damping, steps)
+        paths += list(states[:, 0] + swings)
+    return max(away(path) for path in paths)
+
+
 def residual_vibration(
     cam: CamTable, frequencies_hz: Array, damping: float, step_s: float = 1e-5
 ) -> Array:
@@ -110,18 +135,34 @@ def residual_vibration(
     Runge-Kutta integration of the load's deflection q'' + 2 d w q' + w2 q = -acceleration.
     """
     steps = int(np.ceil(cam.length / step_s))
+    return _integrated(cam, frequencies_hz, damping, steps, False)[0]
+
+
+def load_deflections(cam: CamTable, frequencies_hz: Array, damping: float, steps: int) -> Array:
+    """Deflection (n, steps + 1) of a mode at each of `frequencies_hz` (n,), evenly over the cam."""
+    return _integrated(cam, frequencies_hz, damping, steps, True)[1]
+
+
+def _integrated(
+    cam: CamTable, frequencies_hz: Array, damping: float, steps: int, with_path: bool
+) -> tuple[Array, Array]:
+    """Amplitudes left (n,) and deflections on the way (n, steps + 1), or (n, 0) if not wanted."""
     halves = np.linspace(cam.start, cam.end, 2 * steps + 1)
     cams, segments = pack([cam])
     states = np.empty((halves.size, 4))
     sample_cam(segments, cams[0], halves, states)
-    out = np.empty(np.size(frequencies_hz))
+    count = np.size(frequencies_hz)
+    left, path = np.empty(count), np.zeros((count, steps + 1 if with_path else 0))
     accelerations = np.ascontiguousarray(states[:, 2])
-    _integrate(accelerations, cam.length / steps, 2.0 * pi * frequencies_hz, damping, out)
-    return out
+    omegas = 2.0 * pi * frequencies_hz
+    _integrate(accelerations, cam.length / steps, omegas, damping, left, path)
+    return left, path
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _integrate(halves: Array, h: float, omegas: Array, damping: float, out: Array) -> None:
+def _integrate(
+    halves: Array, h: float, omegas: Array, damping: float, left: Array, path: Array
+) -> None:
     for i in range(omegas.shape[0]):
         w = omegas[i]
         spring, damper = w * w, 2.0 * damping * w
@@ -136,5 +177,7 @@ def _integrate(halves: Array, h: float, omegas: Array, damping: float, out: Arra
             k4 = -halves[k + 2] - damper * r4 - spring * q4
             q += h / 6.0 * (r + 2.0 * r2 + 2.0 * r3 + r4)
             r += h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+            if path.shape[1] > 0:
+                path[i, k // 2 + 1] = q
         ringing = (r + damping * w * q) / (w * sqrt(1.0 - damping * damping))
-        out[i] = sqrt(q * q + ringing * ringing)
+        left[i] = sqrt(q * q + ringing * ringing)

@@ -44,23 +44,22 @@ class ModeBand:
 
 @dataclass(frozen=True)
 class ForceLimits:
-    """The motor: moved mass, friction, peak force, and rms force over `period_s` (the move's own
-    duration if left out), friction included.
+    """The motor: moved mass, friction, peak force, and rms force over the move and
+    the `rest_s` that follows it, friction included.
     """
 
     mass_kg: float
     peak_n: float
     rms_n: float
     friction_n: float = 0.0
-    period_s: float | None = None
+    rest_s: float = 0.0
 
     def __post_init__(self) -> None:
         _require("force.mass_kg", self.mass_kg)
         _require("force.friction_n", self.friction_n, -1e-300)
         _require("force.peak_n", self.peak_n, self.friction_n)
         _require("force.rms_n", self.rms_n)
-        if self.period_s is not None:
-            _require("force.period_s", self.period_s)
+        _require("force.rest_s", self.rest_s, -1e-300)
 
     def square_max(self, duration_s: float) -> float:
         """Bound of the integral of acceleration squared over the move, m2/s3.
@@ -68,7 +67,7 @@ class ForceLimits:
         Force is mass times acceleration plus friction; their product integrates to zero from rest
         to rest.
         """
-        allowed = self.rms_n**2 * (self.period_s or duration_s)
+        allowed = self.rms_n**2 * (duration_s + self.rest_s)
         return (allowed - self.friction_n**2 * duration_s) / self.mass_kg**2
 
 
@@ -110,6 +109,22 @@ class WebBound:
 
 
 @dataclass(frozen=True)
+class PlacementWindow:
+    """The load stays within `width_m` of the start for the first `lead_s` and of the end for the
+    last `trail_s`, at every mode of the band and rigid: what stands over the stack is not hit.
+    """
+
+    width_m: float
+    lead_s: float
+    trail_s: float
+
+    def __post_init__(self) -> None:
+        _require("window.width_m", self.width_m)
+        _require("window.lead_s", self.lead_s, -1e-300)
+        _require("window.trail_s", self.trail_s, -1e-300)
+
+
+@dataclass(frozen=True)
 class MoveProblem:
     """A rest-to-rest move of `distance_m` under limits; what is left out does not bind."""
 
@@ -118,6 +133,7 @@ class MoveProblem:
     mode: ModeBand | None = None
     force: ForceLimits | None = None
     web: WebBound | None = None
+    window: PlacementWindow | None = None
 
     def __post_init__(self) -> None:
         _require("distance_m", self.distance_m)

@@ -17,12 +17,13 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from motion.optimise_problem import ModeBand, MoveProblem
+from motion.optimise_problem import ModeBand, MoveProblem, PlacementWindow
 
 Array = NDArray[np.float64]
 
 _DIRECTIONS = 24
 _TANGENTS = 9
+_WINDOW_FREQUENCIES = 5
 # a count, not a time: the result must not depend on how busy the computer is
 _ITERATIONS_MAX = 6000
 _COST = {"worst": 1.0, "excess": 100.0}
@@ -87,6 +88,8 @@ class Program:
         self.bounds = self._bounds()
         if problem.force:
             self.cuts += self._square_sum()
+        if problem.window:
+            self.cuts += self._window(problem.window)
 
     def solve(self, cuts: list[Cut]) -> Profile | None:
         """The profile with the least residual, or None if the limits alone forbid the duration."""
@@ -162,6 +165,24 @@ class Program:
         levels = a_max * np.linspace(-1.0, 1.0, _TANGENTS)
         return [total] + [self.tangent(np.full(n + 1, level)) for level in levels]
 
+    def _window(self, window: PlacementWindow) -> list[Cut]:
+        """The load near its ends, at the knots inside the window and on its very border."""
+        n, duration, distance = self.widths["jerk"], self.duration_s, self.problem.distance_m
+        knots = np.linspace(0.0, duration, n + 1)
+        lead, trail = window.lead_s, duration - window.trail_s
+        first = np.append(knots[(knots > 0.0) & (knots < lead)][::-2], lead)
+        last = np.append(trail, knots[(knots > trail) & (knots < duration)][::2])
+        times = np.concatenate([first, last])
+        ends = np.concatenate([np.zeros(first.size), np.full(last.size, distance)])
+        width = window.width_m * (0.98 + 0.02 * self.margin)
+        rigid = _position_map(knots, times)
+        swings = _deflection_maps(self.problem, knots, times)
+        return [
+            Cut({"jerk": sign * (rigid + swing) / width}, 1.0 + sign * ends / width)
+            for swing in [np.zeros_like(rigid), *swings]
+            for sign in (1.0, -1.0)
+        ]
+
     def tangent(self, acceleration: Array) -> Cut:
         """square >= 2 a0 a - a0 squared at each knot."""
         scale = self.units["square"]
@@ -210,6 +231,31 @@ def _residual_map(problem: MoveProblem, duration_s: float, segments: int) -> Arr
     weights = np.diff(np.exp(pole * times), axis=1) / (pole**2 * pole.imag)
     parts = np.stack([weights.real, weights.imag], axis=1).reshape(-1, segments)
     return parts / mode.residual_m
+
+
+def _position_map(knots: Array, times: Array) -> Array:
+    """Position at each time (m, n) from the jerks between the knots, from rest at zero."""
+    since = np.maximum(times[:, None] - knots, 0.0) ** 3 / 6.0
+    return np.asarray(since[:, :-1] - since[:, 1:])
+
+
+def _deflection_maps(problem: MoveProblem, knots: Array, times: Array) -> list[Array]:
+    """For each of a few frequencies of the band the map (m, n) from jerk to deflection at each time.
+
+    The same integral as the residual's but up to that time, its imaginary part; by parts the
+    acceleration there, itself a sum of jerks, comes in too.
+    """
+    mode = problem.mode
+    if mode is None:
+        return []
+    reached = np.minimum(knots, times[:, None])
+    maps = []
+    for omega in 2.0 * pi * mode.frequencies(_WINDOW_FREQUENCIES):
+        pole = omega * (mode.damping + 1j * sqrt(1.0 - mode.damping**2))
+        until = np.diff(np.exp(pole * (reached - times[:, None])), axis=1)
+        integral = np.diff(reached, axis=1) / pole - until / pole**2
+        maps.append(integral.imag / pole.imag)
+    return maps
 
 
 def design_count(mode: ModeBand, duration_s: float) -> int:

@@ -18,6 +18,8 @@ from controller.planning.timeline import (
     PlanRefused,
     Timeline,
     ideal_bound,
+    placement_window,
+    table_rest,
     timeline,
 )
 from controller.settings.machine import MachineSettings, StationSettings
@@ -72,10 +74,8 @@ def residual_amplitude(station: StationSettings) -> float:
 def table_move(
     station: StationSettings, recipe: RecipeSettings, progress: Progress | None = None
 ) -> CamTable:
-    """The table's optimised move over its stroke: limits, forces, and a quiet load at the end.
-
-    The rms force is allowed over the whole half fold; its length is the move's own result, so the
-    search runs twice.
+    """The table's optimised move over its stroke: limits, forces, a quiet load at the end, and the
+    load within its window while an arm is low. The rms force is allowed over the whole half fold.
     """
     axis, mode = station.axes.table_x.values, station.table_mode
     band = ModeBand(
@@ -84,19 +84,16 @@ def table_move(
         spread=mode.tolerance + 0.5 * mode.fall,
         residual_m=residual_amplitude(station),
     )
-    period = ideal_bound(station).seconds
-    for _ in range(2):
-        force = ForceLimits(
-            mass_kg=axis.mass_kg + recipe.stack_mass_kg,
-            peak_n=axis.force_peak_n,
-            rms_n=axis.force_rms_n,
-            friction_n=axis.friction_n,
-            period_s=period,
-        )
-        problem = MoveProblem(station.table.stroke_m, limits_of(axis), band, force)
-        cam = optimise_move(problem, progress, TABLE_SEGMENTS).cam
-        period = timeline(station, recipe, cam).period_s
-    return cam
+    force = ForceLimits(
+        mass_kg=axis.mass_kg + recipe.stack_mass_kg,
+        peak_n=axis.force_peak_n,
+        rms_n=axis.force_rms_n,
+        friction_n=axis.friction_n,
+        rest_s=table_rest(station),
+    )
+    window = placement_window(station)
+    problem = MoveProblem(station.table.stroke_m, limits_of(axis), band, force, window=window)
+    return optimise_move(problem, progress, TABLE_SEGMENTS).cam
 
 
 def make_plan(

@@ -14,6 +14,7 @@ from controller.planning.profiles import (
 from controller.settings.machine import StationSettings
 from controller.settings.recipe import RecipeSettings
 from motion.cam_table import CamTable
+from motion.optimise_problem import PlacementWindow
 
 # Sensors and drives show the end of a move one or two cycles late; gates at rest wait for them.
 SENSOR_LAG_S = 0.0010
@@ -22,11 +23,13 @@ WINDOW_RESERVE_S = 0.0003
 CLEARANCE_RESERVE_M = 0.0001
 CONTACT_M = 0.0001  # an arm this low touches: the load stands still by then
 # The arriving arm lifts this long after touch-down; its grip was confirmed before.
-ARRIVE_LIFT_S = 0.0005
+ARRIVE_LIFT_S = 1e-5
 GRIP_GATE_S = 1e-6
-# A transfer slower than this is as good as at rest.
-STILL_M_S = 0.012
+# An arm slower than this may be low, one slower than that may be touched by the web.
+CREEP_M_S = 0.012
+WEB_TOUCH_M_S = 0.035
 QUIET_LEAD_S = 0.0005
+APEX_SHARES = np.linspace(1.0, 0.7, 31)
 SAMPLES = 4001
 
 
@@ -100,6 +103,28 @@ def table_frequencies(station: StationSettings) -> np.ndarray:
     return np.linspace(low, high, 9)
 
 
+def release_time(station: StationSettings) -> float:
+    """From touch-down until the fingers are seen to hold and the vacuum to be gone."""
+    return max(station.fingers.time_s, station.vacuum.off_time_s) + SENSOR_LAG_S
+
+
+def table_rest(station: StationSettings) -> float:
+    """How long the table stands in each half fold, at the least."""
+    lower = fastest_move(station.arm.stroke_m, limits_of(station.axes.arm_z.values))
+    return release_time(station) + 2.0 * time_to_cover(lower, CONTACT_M)
+
+
+def placement_window(station: StationSettings) -> PlacementWindow:
+    """What the table may do beside a lifting or lowering arm: move, but inside the window, from
+    the moment the arm lets go of the stack until it touches again.
+    """
+    arm = station.arm
+    lower = fastest_move(arm.stroke_m, limits_of(station.axes.arm_z.values))
+    clear = time_to_cover(lower, arm.clearance_m + CLEARANCE_RESERVE_M)
+    beside = clear + WINDOW_RESERVE_S - time_to_cover(lower, CONTACT_M)
+    return PlacementWindow(arm.window_m, beside, beside)
+
+
 def _web_meets_sheet(
     station: StationSettings,
     recipe: RecipeSettings,
@@ -125,6 +150,31 @@ def _web_meets_sheet(
     return float(times[touching[-1]]) if touching.size else 0.0
 
 
+def _apex(
+    station: StationSettings,
+    recipe: RecipeSettings,
+    table: CamTable,
+    touch_down: float,
+    arrived: float,
+) -> tuple[float, CamTable, float, float]:
+    """How high the arriving arm rises so that the half fold waits least for it.
+
+    Higher takes longer both ways, lower meets the web sooner: (apex m, its move, when the web meets
+    the sheet in seconds before touch-down, seconds to wait).
+    """
+    limits = limits_of(station.axes.arm_z.values)
+    best = None
+    for share in APEX_SHARES:
+        apex = share * station.arm.stroke_m
+        lower = fastest_move(apex, limits)
+        meets = _web_meets_sheet(station, recipe, table, lower, time_to_cover(lower, CONTACT_M))
+        wait = max(arrived - (touch_down - meets), ARRIVE_LIFT_S + 2.0 * lower.length - touch_down)
+        if best is None or (wait < best[3] - 1e-9 and best[3] > 0.0):
+            best = apex, lower, meets, max(wait, 0.0)
+    assert best is not None
+    return best
+
+
 def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) -> Timeline:
     """Lay out the half fold around the table's move (a cam from 0 to the stroke).
 
@@ -141,20 +191,20 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
     clear = time_to_cover(lower, clearance)
     contact = time_to_cover(lower, CONTACT_M)
     transfer = fastest_move(arm.transfer_m, x_limits)
-    creep_s = sqrt(2.0 * STILL_M_S / x_limits.jerk)
-    release = max(station.fingers.time_s, station.vacuum.off_time_s) + SENSOR_LAG_S
-    table_start = release + max(clear + WINDOW_RESERVE_S - leave, 0.0)
+    creep = sqrt(2.0 * CREEP_M_S / x_limits.jerk)
+    web_creep = sqrt(2.0 * WEB_TOUCH_M_S / x_limits.jerk)
+    release = release_time(station)
+    table_start = release + max(clear + WINDOW_RESERVE_S - leave, contact)
     table_end = table_start + table.length
     touch_down = max(table_end + contact, table_end - stay + WINDOW_RESERVE_S + clear)
-    meets = _web_meets_sheet(station, recipe, table, lower, touch_down - table_end)
-    arrived = ARRIVE_LIFT_S + clear + transfer.length
-    wait = max(arrived - creep_s - (touch_down - meets), 0.0)
-    wait = max(wait, ARRIVE_LIFT_S + 2.0 * lower.length - touch_down)
+    arrive_transfer = ARRIVE_LIFT_S + clear - creep
+    arrived = arrive_transfer + transfer.length
+    apex, rise, meets, wait = _apex(station, recipe, table, touch_down, arrived - web_creep)
     period, table_start, table_end = touch_down + wait, table_start + wait, table_end + wait
     leave_apex = 0.5 * arm.stroke_m
     leave_time = fastest_move(leave_apex, z_limits).length
-    leave_transfer = release + clear
-    still = leave_transfer + transfer.length - creep_s
+    leave_transfer = release + clear - creep
+    still = leave_transfer + transfer.length - creep
     pick = max(
         still + time_to_cover(fastest_move(leave_apex, z_limits), clearance),
         release + 2.0 * leave_time,
@@ -171,10 +221,10 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
         period_s=period,
         transfer_time_s=transfer.length,
         arrive_lift_s=ARRIVE_LIFT_S,
-        arrive_transfer_s=ARRIVE_LIFT_S + clear,
+        arrive_transfer_s=arrive_transfer,
         arrived_s=arrived,
-        apex_m=arm.stroke_m,
-        lower_time_s=lower.length,
+        apex_m=apex,
+        lower_time_s=rise.length,
         web_meets_s=period - meets,
         leave_transfer_s=leave_transfer,
         leave_apex_m=leave_apex,
