@@ -43,11 +43,12 @@ from motion.optimise_problem import ForceLimits, ModeBand, MoveProblem
 
 Progress = Callable[[float, str], None]
 # Of the 1 mm/s that a placed load may have, and the 10 um: the rest is the drive's.
-RESIDUAL_M_S = 0.55e-3
+RESIDUAL_M_S = 0.70e-3
 GATE_TIMEOUT_S = 5.0
 AFTER_FOLD_S = 1e-6  # the switches of a release come before the gate that stops the machine there
 TABLE_SEGMENTS = 120
 _RELATIVE = frozenset({AxisKind.TABLE_Z})
+_CARRIES_THE_STACK = frozenset({AxisKind.TABLE_X, AxisKind.TABLE_Z})
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _check_recipe(station: StationSettings, recipe: RecipeSettings) -> None:
         )
 
 
-def _fill_axes(record: np.void, station: StationSettings) -> None:
+def _fill_axes(record: np.void, station: StationSettings, recipe: RecipeSettings) -> None:
     for axis in AxisId:
         kind = AXIS_KIND[axis]
         values = station.axes.of_kind(kind).values
@@ -153,6 +154,8 @@ def _fill_axes(record: np.void, station: StationSettings) -> None:
             if name in row.dtype.names:
                 row[name] = getattr(values, name)
         row["relative"] = kind in _RELATIVE
+        if kind in _CARRIES_THE_STACK:
+            row["mass_a_sheet_kg"] = recipe.stack_mass_kg / recipe.sheets
 
 
 def _fill_web(record: np.void, station: StationSettings, recipe: RecipeSettings) -> None:
@@ -252,7 +255,7 @@ def _fill_parameters(
     vacuum["timeout_ns"] = int(station.vacuum.timeout_s * 1e9)
     vacuum["sheet_thickness_m"] = thickness
     vacuum["double_sheet_m"] = station.vacuum.double_sheet_ratio * max(thickness)
-    _fill_axes(record, station)
+    _fill_axes(record, station, recipe)
     _fill_web(record, station, recipe)
     _fill_alignment(record, station)
     _fill_quality(record, recipe)

@@ -139,6 +139,7 @@ AXIS_PARAMETERS_DTYPE = np.dtype(
         ("acceleration_max_m_s2", np.float64),
         ("jerk_max_m_s3", np.float64),
         ("mass_kg", np.float64),
+        ("mass_a_sheet_kg", np.float64),  # what each sheet of the stack adds
         ("friction_n", np.float64),
         ("following_error_max_m", np.float64),
         ("in_position_m", np.float64),

@@ -8,7 +8,8 @@ from drivers.image import AXIS_COUNT, AxisId
 @kernel
 def _force(station, plan, axis):
     limits, setpoint = plan.axes[axis], station.axes[axis]
-    force = limits.mass_kg * setpoint.acceleration_m_s2
+    mass_kg = limits.mass_kg + limits.mass_a_sheet_kg * station.status.sheet
+    force = mass_kg * setpoint.acceleration_m_s2
     if setpoint.velocity_m_s > 1e-4:
         return force + limits.friction_n
     if setpoint.velocity_m_s < -1e-4:

@@ -121,8 +121,10 @@ def _pick_from_stage(plant: Any, station: Any, polarity: int, sheet: Any) -> Non
     x, y, theta = staged_pose(station, polarity)
     first = _STAGE_X + 3 * polarity
     speed = 0.0
+    reach = plant.sheet_half_width_m[polarity]  # a turn moves the sheet's ends by so much a radian
     for axis in range(3):
-        speed = max(speed, abs(station.axes[first + axis].velocity_m_s))
+        lever = reach if axis == 2 else 1.0
+        speed = max(speed, lever * abs(station.axes[first + axis].velocity_m_s))
     off = max(abs(x + feeder.staged.camera_m[0]), abs(y + feeder.staged.camera_m[1]))
     uncorrected = not feeder.staged.measured or off > limits.correction_m
     if uncorrected or speed > limits.pick_velocity_m_s or feeder.camera.pending:
