@@ -48,7 +48,6 @@ GATE_TIMEOUT_S = 5.0
 AFTER_FOLD_S = 1e-6  # the switches of a release come before the gate that stops the machine there
 TABLE_SEGMENTS = 120
 _RELATIVE = frozenset({AxisKind.TABLE_Z})
-_CARRIES_THE_STACK = frozenset({AxisKind.TABLE_X, AxisKind.TABLE_Z})
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _check_recipe(station: StationSettings, recipe: RecipeSettings) -> None:
         )
 
 
-def _fill_axes(record: np.void, station: StationSettings, recipe: RecipeSettings) -> None:
+def _fill_axes(record: np.void, station: StationSettings) -> None:
     for axis in AxisId:
         kind = AXIS_KIND[axis]
         values = station.axes.of_kind(kind).values
@@ -154,8 +153,6 @@ def _fill_axes(record: np.void, station: StationSettings, recipe: RecipeSettings
             if name in row.dtype.names:
                 row[name] = getattr(values, name)
         row["relative"] = kind in _RELATIVE
-        if kind in _CARRIES_THE_STACK:
-            row["mass_a_sheet_kg"] = recipe.stack_mass_kg / recipe.sheets
 
 
 def _fill_web(record: np.void, station: StationSettings, recipe: RecipeSettings) -> None:
@@ -239,6 +236,7 @@ def _fill_parameters(
 ) -> None:
     vacuum, thickness = record["vacuum"], (recipe.anode.thickness_m, recipe.cathode.thickness_m)
     record["sheets"] = recipe.sheets
+    record["sheet_mass_kg"] = recipe.stack_mass_kg / recipe.sheets
     record["table_end_m"] = (-0.5 * station.table.stroke_m, 0.5 * station.table.stroke_m)
     record["finger_down_m"] = station.fingers.down_m
     record["finger_in_m"] = station.fingers.in_m
@@ -255,7 +253,7 @@ def _fill_parameters(
     vacuum["timeout_ns"] = int(station.vacuum.timeout_s * 1e9)
     vacuum["sheet_thickness_m"] = thickness
     vacuum["double_sheet_m"] = station.vacuum.double_sheet_ratio * max(thickness)
-    _fill_axes(record, station, recipe)
+    _fill_axes(record, station)
     _fill_web(record, station, recipe)
     _fill_alignment(record, station)
     _fill_quality(record, recipe)

@@ -139,7 +139,6 @@ AXIS_PARAMETERS_DTYPE = np.dtype(
         ("acceleration_max_m_s2", np.float64),
         ("jerk_max_m_s3", np.float64),
         ("mass_kg", np.float64),
-        ("mass_a_sheet_kg", np.float64),  # what each sheet of the stack adds
         ("friction_n", np.float64),
         ("following_error_max_m", np.float64),
         ("in_position_m", np.float64),
@@ -237,6 +236,7 @@ PLAN_DTYPE = np.dtype(
         ("identity", np.uint8, (32,)),  # SHA-256 of configuration, recipe and plan
         ("valid", np.uint8),
         ("sheets", np.int32),  # 2N + 1
+        ("sheet_mass_kg", np.float64),  # with its share of the web
         ("dry", np.uint8),  # a cycle without material
         ("segment_count", np.int32),
         ("bound_s", np.float64),  # ideal bound, a sheet

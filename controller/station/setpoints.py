@@ -4,11 +4,15 @@ from controller.station.drives import write_drives
 from controller.station.kernel import kernel
 from drivers.image import AXIS_COUNT, AxisId
 
+_TABLE_X, _TABLE_Z = int(AxisId.TABLE_X), int(AxisId.TABLE_Z)
+
 
 @kernel
 def _force(station, plan, axis):
     limits, setpoint = plan.axes[axis], station.axes[axis]
-    mass_kg = limits.mass_kg + limits.mass_a_sheet_kg * station.status.sheet
+    mass_kg = limits.mass_kg
+    if axis == _TABLE_X or axis == _TABLE_Z:
+        mass_kg += plan.sheet_mass_kg * station.status.sheet
     force = mass_kg * setpoint.acceleration_m_s2
     if setpoint.velocity_m_s > 1e-4:
         return force + limits.friction_n
