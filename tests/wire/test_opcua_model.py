@@ -99,7 +99,8 @@ def test_a_generic_machinery_client_finds_the_machine(found: Found) -> None:
     assert identification.BrowseName.NamespaceIndex == found.space.namespaces[DI]
     assert identification.ReferenceTypeId == HAS_ADD_IN
     assert found.value("Identification", "SerialNumber")
-    for name in ("MachineryItemState", "MachineryOperationMode", "OperationCounters"):
+    blocks = ("MachineryItemState", "MachineryOperationMode", "OperationCounters")
+    for name in (*blocks, "LifetimeCounters", "Notifications", "Components", "Monitoring"):
         block = found.below("MachineryBuildingBlocks", name)
         assert block.ReferenceTypeId == HAS_ADD_IN
     for name, namespace in (

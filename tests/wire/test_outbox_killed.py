@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,21 @@ from tests.wire import killing
 from tests.wire.scripted_core import ScriptedCore
 
 
-def start_writer(core: ScriptedCore, database: Path) -> tuple[int, int]:
+class HastyWriter(RecordWriter):
+    """The control: it tells a cell before it has stored it."""
+
+    tell: Callable[[int], object]
+
+    def turn(self) -> bool:
+        records = self._in_order()
+        if records:
+            self.tell(int(records[-1]["counter"]))
+        return super().turn()
+
+
+def start_writer(
+    core: ScriptedCore, database: Path, kind: type[RecordWriter] = RecordWriter
+) -> tuple[int, int]:
     """Fork a writer as the gateway starts one; return its process id and the pipe it tells."""
     read_end, write_end = os.pipe()
     child = os.fork()
@@ -28,8 +43,13 @@ def start_writer(core: ScriptedCore, database: Path) -> tuple[int, int]:
     try:
         os.close(read_end)
         view = SharedView(map_memory(core.fd), ProcessId.GATEWAY)
-        writer = RecordWriter(view, Outbox(database), "software")
-        run(writer, lambda counter: os.write(write_end, b"%d\n" % counter) and None, lambda: False)
+        writer = kind(view, Outbox(database), "software")
+
+        def tell(counter: int) -> None:
+            os.write(write_end, b"%d\n" % counter)
+
+        writer.tell = tell  # type: ignore[attr-defined]  # the control's alone
+        run(writer, tell, lambda: False)
     finally:
         os._exit(1)
 
@@ -43,7 +63,7 @@ def drain(pipe: int) -> list[int]:
     return [int(line) for line in data.split(b"\n")[:-1] if line]
 
 
-def campaign(folder: Path, kills: int, seed: int) -> None:
+def campaign(folder: Path, kills: int, seed: int, kind: type[RecordWriter] = RecordWriter) -> None:
     chance = random.Random(seed)
     core = ScriptedCore()
     database = folder / "records.sqlite"
@@ -51,7 +71,7 @@ def campaign(folder: Path, kills: int, seed: int) -> None:
     produced = acknowledged = 0
     within_write = 0
     for number in range(kills):
-        child, pipe = start_writer(core, database)
+        child, pipe = start_writer(core, database, kind)
         # Killed at any instant of its life: between two stores, within one, or before it has told.
         life_s = chance.uniform(0.0, 0.02)
         told_s = float("inf")
@@ -85,6 +105,11 @@ def campaign(folder: Path, kills: int, seed: int) -> None:
 @pytest.mark.parametrize("seed", [1])
 def test_no_cell_is_lost_or_stored_twice(tmp_path: Path, seed: int) -> None:
     campaign(tmp_path, 200, seed)
+
+
+def test_a_writer_that_tells_before_it_has_stored_is_found_out(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError):
+        campaign(tmp_path, 50, 4, HastyWriter)
 
 
 @pytest.mark.long
