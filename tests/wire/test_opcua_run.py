@@ -116,10 +116,10 @@ class Run:
         raise AssertionError(f"there is no {module}")
 
     def resident_mb(self) -> float:
-        """Return what gateway and record writer take together."""
-        pids = [self.pid_of(f"controller.gateway.{name}") for name in ("process", "records.writer")]
-        pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
-        return sum(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        """Return what the gateway takes, the pages of the shared memory it has seen included."""
+        pid = self.pid_of("controller.gateway.process")
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     def view_of(self, supervisor: subprocess.Popen[bytes]) -> SharedView:
         """Return the run's shared memory, as a process beside it may look at it."""
@@ -194,7 +194,8 @@ async def story(run: Run) -> None:
         client = Client(run, node)
         await client.connect()
         await five_cells_for_the_mes(run, client)
-        assert run.resident_mb() < RESIDENT_MB_MAX
+        resident_mb = run.resident_mb()
+        assert resident_mb < RESIDENT_MB_MAX
         await the_gateway_dies(run, client, run.view_of(machine))
         await the_core_dies(run, client)
         machine.send_signal(signal.SIGTERM)
@@ -211,7 +212,7 @@ async def story(run: Run) -> None:
         if machine.poll() is None:
             machine.kill()
             machine.wait()
-    print(f"gateways served after {run.starts_s()} s")
+    print(f"gateways served after {run.starts_s()} s; {resident_mb:.0f} MB after a job")
     assert len(run.starts_s()) == 3
 
 
