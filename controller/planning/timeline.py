@@ -19,7 +19,7 @@ from motion.optimise_problem import PlacementWindow
 # Sensors and drives show the end of a move one or two cycles late; gates at rest wait for them.
 SENSOR_LAG_S = 0.0010
 # The load's window is judged at the true mode; the planned arm keeps this distance from it.
-WINDOW_RESERVE_S = 0.0003
+WINDOW_RESERVE_S = 0.0001
 CLEARANCE_RESERVE_M = 0.0001
 CONTACT_M = 0.0001  # an arm this low touches: the load stands still by then
 # The arriving arm lifts this long after touch-down; its grip was confirmed before.
