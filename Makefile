@@ -23,6 +23,7 @@ run: $(READY) ## Stack cells in real time on the simulator (ARGS="--seconds 30")
 	@$(BIN)/foldline run $(ARGS)
 
 test: lint $(NODE_READY) ## Lint, types, import contracts and every test
+	@$(BIN)/python -m hal_sim.ethercat.virtual_wire
 	$(PYTEST) -m "not long" $(ARGS)
 	$(MAKE) --no-print-directory bounds
 

@@ -1,6 +1,5 @@
 """The command line: thin, and quick to start; each command imports what it needs."""
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,12 +67,15 @@ def run(
     cells: Annotated[int | None, typer.Option(min=1, help="End after this many cells.")] = None,
     manual: Annotated[bool, typer.Option(help="Leave Reset and Start to the operator.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated machine.")] = 1,
+    as_json: Json = False,
 ) -> None:
     """Run the machine in real time until it is stopped."""
     _load(config, recipe, plant)
     from controller import supervisor
 
-    status = supervisor.run(config, recipe, plant, seconds, cells, manual=manual, seed=seed)
+    status = supervisor.run(
+        config, recipe, plant, seconds, cells, manual=manual, seed=seed, as_json=as_json
+    )
     raise typer.Exit(status)
 
 
@@ -92,7 +94,7 @@ def sim_bus(
     as_json: Json = False,
 ) -> None:
     """Be the machine's hardware: EtherCAT slaves and Modbus devices, for this controller or any other."""
-    from controller.display import print_values
+    from controller.display import show_result
     from controller.settings.document import SettingsError
     from controller.virtual_bus import serve
 
@@ -106,10 +108,7 @@ def sim_bus(
         _refuse(error.problems)
     except (OSError, ValueError) as error:
         _refuse([str(error)])
-    if as_json:
-        print(json.dumps(figures, allow_nan=False))
-    else:
-        print_values("Judged", figures)
+    show_result("Judged", figures, as_json)
 
 
 @app.command()
@@ -125,7 +124,7 @@ def sim(
     """Make cells in virtual time and print the judge's summary."""
     settings = _load(config, recipe, plant)
     _pass_gate(config, plant)
-    from controller.display import print_values, progress_bar
+    from controller.display import progress_bar, show_result
     from controller.planning.timeline import PlanRefused
     from controller.settings.document import SettingsError
     from controller.simulate import SimulationStuck, simulate
@@ -138,10 +137,7 @@ def sim(
     except SimulationStuck as stuck:
         print(f"simulation stuck: {stuck}", file=sys.stderr)
         raise typer.Exit(EXIT_STUCK) from None
-    if as_json:
-        print(json.dumps(summary, allow_nan=False))
-    else:
-        print_values("Simulation", summary)
+    show_result("Simulation", summary, as_json)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Tables and progress for people at a terminal."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +31,14 @@ def print_values(title: str, values: dict[str, Any]) -> None:
     for part, group in _groups(values):
         table.add_row(part, ", ".join(f"{key} {_text(value)}" for key, value in group.items()))
     Console().print(table)
+
+
+def show_result(title: str, values: dict[str, Any], as_json: bool) -> None:
+    """Print a result for a person, or as one JSON object for a program."""
+    if as_json:
+        print(json.dumps(values, allow_nan=False))
+    else:
+        print_values(title, values)
 
 
 def print_axes(station: StationSettings) -> None:

@@ -1,5 +1,6 @@
 """The core's slow path to its EtherCAT bus: up before the loop, kept up beside it, down after."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,15 +11,34 @@ from drivers.ethercat.protocol import AlState
 from drivers.ethercat.topology import Topology, TopologyError
 
 OPERATIONAL_S_MAX = 20.0
+QUIET_S = 10.0
 
 
 class LineBus(Bus):
     """A bus as the core needs it: what cannot be is a refused start, with the driver's own words."""
 
+    def __init__(self, topology: Topology) -> None:
+        super().__init__(topology)
+        self._told_s: dict[str, float] = {}
+
     def request_operational(self, timeout_s: float = OPERATIONAL_S_MAX) -> None:
         """Ask for OP while the loop runs."""
         with _refusing():
             super().request_operational(timeout_s)
+
+    def restore(self) -> list[str]:
+        """One pass of the slow path, whose failure is no reason to end the loop.
+
+        Returns what was done and what failed, in words; the same words not again for a while.
+        """
+        try:
+            done = super().restore()
+        except Exception as error:
+            done = [f"{self.topology.interface}: slow path: {error!r}"]
+        now_s = time.monotonic()
+        fresh = [line for line in done if now_s - self._told_s.get(line, -QUIET_S) >= QUIET_S]
+        self._told_s |= dict.fromkeys(fresh, now_s)
+        return fresh
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 
 from controller.child import EXIT_REFUSED
 from controller.console import StatusLine
-from controller.display import print_values
+from controller.display import show_result
 from controller.operator_panel import Operator
 from controller.processes import Child
 from controller.settings.loader import load_machine
@@ -109,8 +109,15 @@ class Supervisor:
         for child in (self.planner, self.gateway, self.io, *self._hardware_children()):
             self._tell(child.watch())
         self._watch_core()
-        if self.refused:
+        if self.refused or self._hardware_never_came():
             self.ask_to_end()
+
+    def _hardware_never_came(self) -> bool:
+        """Virtual hardware that ended before the core could start: there is nothing to wait for."""
+        ended = self.hardware is not None and self.hardware.child.deaths > 0
+        lost = ended and self.core.process is None and not self.core.deaths
+        self.core_died = self.core_died or lost
+        return lost
 
     def _hardware_children(self) -> tuple[Child, ...]:
         return (self.hardware.child,) if self.hardware is not None else ()
@@ -205,10 +212,12 @@ def run(
     cells: int | None = None,
     manual: bool = False,
     seed: int = 1,
+    as_json: bool = False,
 ) -> int:
     """Run the machine until a signal, `seconds` of its loop or `cells` cells; return the status.
 
-    Without `manual` it is reset and started as an operator at the panel would.
+    Without `manual` it is reset and started as an operator at the panel would. The result is printed as a
+    table or as one JSON object.
     """
     with StatusLine() as line:
         supervisor = Supervisor(config, recipe, plant, seed, line.say)
@@ -219,7 +228,7 @@ def run(
             _watch(supervisor, line, Operator(supervisor.view, cells), seconds, manual)
         finally:
             result = supervisor.end()
-    print_values("Run", result)
+    show_result("Run", result, as_json)
     if supervisor.refused:
         return EXIT_REFUSED
     return EXIT_CORE_DIED if supervisor.core_died else 0

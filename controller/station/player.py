@@ -180,7 +180,7 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     if master.position > section.release_s and master.speed < FULL_SPEED:
         station.smooth = 0
     _pass_gates(state, station_index, plan, section)
-    if master.position >= section.length_s:
+    if not station.frozen and master.position >= section.length_s:
         return PASSED_END
     return NOTHING
 

@@ -106,7 +106,9 @@ def test_a_wrong_argument_is_refused(arguments: tuple[str, ...]) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("command", ["check", "run", "sim", "plan", "users", "trust", "bus"])
+@pytest.mark.parametrize(
+    "command", ["check", "run", "sim-bus", "sim", "plan", "users", "trust", "bus"]
+)
 def test_every_command_has_its_help(command: str) -> None:
     result = foldline(command, "--help")
     assert result.returncode == 0, result.stderr

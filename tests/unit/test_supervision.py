@@ -1,6 +1,7 @@
 """What the supervisor is made of: children and their back-off, the operator, the status line."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,10 @@ from controller.shared.status import (
     Phase,
 )
 from controller.shared.view import SharedView, private_memory
+from controller.supervisor import Supervisor
+from drivers.ethercat.namespace import Tier
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
 class Clock:
@@ -189,3 +194,23 @@ def test_the_reasons_for_standing_are_in_words() -> None:
     machine["stop_reason"] = AlarmId.WEB_BREAK
     machine["start_inhibits"] = 1 << ConditionId.DOOR_CLOSED | 1 << ConditionId.AXES_HOMED
     assert reasons(machine) == ["first out web break", "start needs door closed, axes homed"]
+
+
+@pytest.mark.parametrize("status", [1, EXIT_REFUSED])
+def test_virtual_hardware_that_never_comes_ends_the_run(status: int) -> None:
+    said: list[str] = []
+    config, recipe, plant = (
+        CONFIG / name for name in ("machine_ethercat.yaml", "recipes/reference.yaml", "plant.yaml")
+    )
+    supervisor = Supervisor(config, recipe, plant, 1, said.append)
+    assert supervisor.hardware is not None
+    supervisor.hardware.tier = Tier.ROOT  # there is a wire, whoever runs this test
+    supervisor.turn()
+    assert not supervisor.ending
+    _dead(supervisor.hardware.child, status)
+    supervisor.turn()
+    assert supervisor.ending
+    assert supervisor.refused == (status == EXIT_REFUSED)
+    assert supervisor.core_died == (status == 1)
+    assert supervisor.core.process is None
+    supervisor.end()

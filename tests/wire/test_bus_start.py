@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from controller import fieldbus
 from controller.assembly import Machine, build_lockstep, build_unconnected, new_plans
 from controller.child import EXIT_REFUSED, StartRefused
 from controller.fieldbus import bus_on_line
@@ -20,6 +21,7 @@ from controller.settings.plant import PlantSettings
 from controller.shared.alarms import AlarmId
 from controller.shared.conditions import ConditionId
 from controller.shared.packml import State
+from drivers.ethercat.bring_up import Bus
 from drivers.ethercat.protocol import AlState, Register
 from drivers.ethercat.topology import drives_topology
 from drivers.image import BusState
@@ -97,6 +99,31 @@ def test_a_refused_bring_up_is_a_refused_start() -> None:
         bus_on_line(drives_topology(1, interface="nowhere9"), print),
     ):
         pass
+
+
+def test_the_slow_path_may_fail_and_does_not_repeat_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = [100.0]
+    done = ["position 1: found again"]
+    monkeypatch.setattr(fieldbus.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(Bus, "__init__", lambda self, topology: setattr(self, "topology", topology))
+    monkeypatch.setattr(Bus, "restore", lambda _: list(done))
+    bus = fieldbus.LineBus(drives_topology(1, interface="eth7"))
+    assert bus.restore() == done
+    assert bus.restore() == []
+    done.append("position 2: OP asked for")
+    assert bus.restore() == done[1:]
+    now_s[0] += fieldbus.QUIET_S
+    assert bus.restore() == done
+
+    def fails(_: Bus) -> list[str]:
+        raise OSError("the card is gone")
+
+    monkeypatch.setattr(Bus, "restore", fails)
+    (line,) = bus.restore()
+    assert "eth7" in line
+    assert "the card is gone" in line
 
 
 def test_without_the_capability_its_name_is_told() -> None:

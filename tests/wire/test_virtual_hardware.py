@@ -3,8 +3,8 @@
 The tier is this account's: a namespace as root, a user namespace, or slaves in memory; the run says which.
 """
 
+import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,8 +36,8 @@ def stack(folder: Path, *arguments: str, **environment: str) -> subprocess.Compl
     )
     files = ["--config", folder / "machine.yaml", "--recipe", folder / "recipe.yaml"]
     return subprocess.run(
-        [sys.executable, "-c", RUN, "run", *files, "--plant", CONFIG / "plant.yaml", *arguments],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "300", **environment},
+        [sys.executable, "-c", RUN, "run", *files, "--plant", CONFIG / "plant.yaml", "--json", *arguments],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True, text=True, check=False, timeout=RUN_S_MAX,
     )  # fmt: skip
 
@@ -60,11 +60,14 @@ def test_a_cell_is_stacked_over_the_wire_and_modbus(tmp_path: Path) -> None:
     done = stack(tmp_path, "--cells", "1", "--seconds", "120")
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"virtual hardware: {tier.value}" in done.stderr
-    assert re.search(r"cells_unloaded 1\b", done.stdout), done.stdout + done.stderr[-3000:]
+    result = json.loads(done.stdout)
+    assert result["figures"]["cells_unloaded"] == 1, done.stdout + done.stderr[-3000:]
     if tier is not Tier.SOCKETLESS:
         assert "fold0: 31 slaves in SAFEOP" in done.stderr
         assert "127.0.0.1:5020: station 0 SHEET_CAMERA_ANODE" in done.stderr
-        assert re.search(r"frames_malformed 0, working_counter_errors 0", done.stdout)
+        bus = result["bus"]
+        assert bus["cycles"] > 5000
+        assert (bus["frames_malformed"], bus["working_counter_errors"]) == (0, 0)
     assert left() == []
 
 
@@ -73,7 +76,8 @@ def test_without_namespaces_the_bus_runs_in_memory_and_says_what_is_lacking(tmp_
     assert done.returncode == 0, done.stderr[-3000:]
     assert "virtual hardware: ip is not installed (package iproute2)" in done.stderr
     assert f"virtual hardware: {Tier.SOCKETLESS.value}" in done.stderr
-    assert re.search(r"cells_unloaded 1\b", done.stdout), done.stdout + done.stderr[-3000:]
+    figures = json.loads(done.stdout)["figures"]
+    assert (figures["cells_unloaded"], figures["violations"]) == (1, {}), done.stderr[-3000:]
 
 
 def test_a_broken_bus_file_is_refused_before_anything_starts(tmp_path: Path) -> None:
