@@ -19,6 +19,7 @@ RESIDUAL_SHARE = 0.9  # of what is allowed at touch-down: drives and friction ne
 MODE_TOLERANCE = 0.02  # the mode is measured on the machine when it is commissioned
 CONTACT_M = 1e-4
 FINGER_BLEND_SHARE = 0.1
+FINGER_M_S = 0.5  # a finger that meets the web faster jerks it slack
 STANDING_M_S = 0.04  # the web may touch a sheet slower than 0.05 m/s
 DELAY_RESERVE_S = 0.003
 
@@ -77,6 +78,7 @@ def tune(station: StationSettings, recipe: RecipeSettings, law: CamLaw = MODIFIE
         choices.append((stretch * fastest + settle, float(stretch), settle))
     _, stretch, settle = min(choices)
     drop = move_time(axes.finger_down.values, station.fingers.down_m)
+    push = MODIFIED_SINE.coefficients.velocity * station.fingers.down_m / FINGER_M_S
     blend = FINGER_BLEND_SHARE * station.fingers.time_s
     return Tuning(
         lift_m=lift,
@@ -85,7 +87,7 @@ def tune(station: StationSettings, recipe: RecipeSettings, law: CamLaw = MODIFIE
         settle_s=settle,
         table_delay_s=_table_delay(station, recipe, law, stretch * fastest, lift),
         finger_blend_s=blend,
-        finger_stretch=max((station.fingers.time_s - blend) / drop, 1.0),
+        finger_stretch=max(station.fingers.time_s - blend, push, drop) / drop,
         feed_lead_s=station.web.feed_lag_s,
     )
 
