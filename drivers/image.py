@@ -179,6 +179,8 @@ STATION_OUTPUT_DTYPE = np.dtype(
         ("sheet_camera_trigger", np.uint32, (2,)),
         ("stack_camera_trigger", np.uint32),
         ("hipot_test", np.uint8),
+        ("stack_clamp", np.uint8),  # of the plate under the arms
+        ("conveyor", np.uint8),  # takes what lies at the wrapping place
         ("stack_light", np.uint8),
     ],
     align=True,

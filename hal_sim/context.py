@@ -108,6 +108,8 @@ def _fill_sheets(row: Any, plant: Section) -> None:
     row["table_end_m"], row["unload_m"] = table["end_m"], table["unload_z_m"]
     row["mode_rad_s"] = 2.0 * pi * table["mode_frequency_hz"]
     row["arm_up_m"] = arm["up_m"]
+    for name in ("tail_m", "clamp_s", "conveyor_s"):
+        row[name] = plant["changer"][name]
     row["cut_m"], row["tape_m"] = 0.03, 0.03
     for name in ("in_m", "down_m", "clear_m"):
         row[f"finger_{name}"] = plant["fingers"][name]

@@ -91,7 +91,7 @@ def _step_axes(plant: Any, station: Any, t: float, step: float) -> float:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _step_station(context: Any, station: Any) -> None:
+def _step_station(context: Any, station: Any, outputs: Any) -> None:
     """One period of plant physics, judged in every substep."""
     plant, step = context.plant, context.step_s
     nip = station.web.nip_m
@@ -102,8 +102,9 @@ def _step_station(context: Any, station: Any) -> None:
         for gripper in range(4):
             step_gripper(plant, station, gripper, step)
         judge_step(plant, station)
-    step_cell(plant, station)
-    begin_web_cycle(plant, station, nip, context.period_ns * 1e-9)
+    period = context.period_ns * 1e-9
+    step_cell(plant, station, outputs, period)
+    begin_web_cycle(plant, station, nip, period)
     sample_tension(plant, station)
 
 
@@ -144,7 +145,7 @@ def _run_period(context: Any, image: Any) -> None:
         station = context.stations[index]
         outputs, inputs = image.outputs.stations[index], image.inputs.stations[index]
         _begin_station(context, station, outputs, time_ns)
-        _step_station(context, station)
+        _step_station(context, station, outputs)
         _end_station(context, station, outputs, inputs, time_ns)
     context.time_ns += context.period_ns
 

@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from drivers.cia402 import ErrorCode
-from drivers.image import STATIONS_MAX
+from drivers.image import AXIS_COUNT, STATIONS_MAX
 from hal_sim.layout import CONTEXT_DTYPE, FAULTS_MAX, WebEnd
 from hal_sim.noise import Stream, draw_uniform, seed_streams
 from hal_sim.plant.drives import raise_drive_fault
@@ -72,7 +72,7 @@ _INDICES = {
     _K.PICK_MISS: 2, _K.DOUBLE_SHEET: 2, _K.MAGAZINE_EMPTY: 2,
     _K.VACUUM_LOSS: 4, _K.RELEASE_SLOW: 4,
     _K.CAMERA_LATE: 3, _K.CAMERA_SILENT: 3, _K.CAMERA_FAILED: 3, _K.CAMERA_OUTLIER: 3,
-    _K.DRIVE_FAULT: 27, _K.HOMING_JAMMED: 27,
+    _K.DRIVE_FAULT: AXIS_COUNT, _K.HOMING_JAMMED: AXIS_COUNT,
 }  # fmt: skip
 
 

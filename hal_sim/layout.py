@@ -39,6 +39,7 @@ class WebEnd(IntEnum):
     THREADED = 0  # on the table
     CUT = 1  # in the cutter's clamp
     BROKEN = 2
+    TRAILING = 3  # on a stack that the changer turns away
 
 
 AXIS_PLANT_DTYPE = np.dtype(
@@ -189,13 +190,30 @@ WEB_DTYPE = np.dtype(
         ("edge_wander_m", np.float64),
         ("edge_m", np.float64),
         ("side", np.float64),  # +1 the fold lies at the right edge
+        ("turn_start_rad", np.float64),  # of the changer, while the web trails
+        ("tail_m", np.float64),  # drawn by its turn
         ("end", np.int32),
         ("clamped_by_fingers", np.uint8),
         ("touches_beam", np.uint8),
         ("slips", np.uint8),
         ("loop_blocked", np.uint8),
-        ("cut_open", np.uint8),
+        ("cut_through", np.uint8),  # the blade has passed
         ("splice", np.uint8),
+    ],
+    align=True,
+)
+
+# The stack that left the table on the changer; count 0 while the place is free.
+WRAPPING_DTYPE = np.dtype(
+    [
+        ("count", np.int32),
+        ("tail_m", np.float64),  # of web that is left to wind
+        ("wrap_start_rad", np.float64),
+        ("wound_rad", np.float64),
+        ("taped", np.uint8),
+        ("hipot_bad", np.uint8),
+        ("uncut", np.uint8),  # its tail still hangs on the table's web
+        ("conveyed_s", np.float64),
     ],
     align=True,
 )
@@ -216,6 +234,11 @@ STATION_DTYPE = np.dtype(
         ("stack_top_pose", np.float64, (3,)),
         ("stack_count", np.int32),
         ("taped", np.uint8),
+        ("plate", np.int32),  # which of the changer's two stands under the arms
+        ("plate_still_s", np.float64),  # how long it has stood there
+        ("stack_clamp_s", np.float64),  # how long the clamp has been closing
+        ("stack_clamped", np.uint8),
+        ("wrapping", WRAPPING_DTYPE),
         ("hipot_test", np.uint8),
         ("hipot_ohm", np.float64),
         ("stop_ns", np.int64),  # since when the emergency stop is pressed
@@ -258,6 +281,9 @@ PLANT_DTYPE = np.dtype(
         ("unload_m", np.float64),
         ("cut_m", np.float64),
         ("tape_m", np.float64),
+        ("tail_m", np.float64),  # web drawn by half a turn of the changer
+        ("clamp_s", np.float64),  # a plate's clamps need to close
+        ("conveyor_s", np.float64),  # and the conveyor to take a stack
         ("magazine_sheets", np.int32),
         ("magazine_refill", np.int32),
         # table

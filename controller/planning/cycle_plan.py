@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from controller.planning.cams import ARMS, HALVES, Half, half_cams
+from controller.planning.change import change_seconds
 from controller.planning.learning import learning_bin_s, learning_filter
 from controller.planning.profiles import limits_of
 from controller.planning.routines import Step, routines
@@ -45,6 +46,7 @@ Progress = Callable[[float, str], None]
 # Of the 1 mm/s that a placed load may have, and the 10 um: the rest is the drive's.
 RESIDUAL_M_S = 0.70e-3
 GATE_TIMEOUT_S = 5.0
+ARM_CLEAR_RESERVE_M = 0.001
 AFTER_FOLD_S = 1e-6  # the switches of a release come before the gate that stops the machine there
 TABLE_SEGMENTS = 120
 _RELATIVE = frozenset({AxisKind.TABLE_Z})
@@ -59,6 +61,7 @@ class CyclePlan:
     times: Timeline
     table: CamTable
     cams: dict[Half, dict[AxisId, CamTable]]
+    change_s: float  # of cells, beyond their sheets
 
     @property
     def ratio(self) -> float:
@@ -119,7 +122,8 @@ def make_plan(
     _fill_routines(record, routines(station, recipe))
     record["valid"] = 1
     record["identity"] = np.frombuffer(hashlib.sha256(plan.tobytes()).digest(), np.uint8)
-    return CyclePlan(plan, bound, times, table, cams)
+    change_s = change_seconds(station, recipe, times.period_s)
+    return CyclePlan(plan, bound, times, table, cams, change_s)
 
 
 def _check_recipe(station: StationSettings, recipe: RecipeSettings) -> None:
@@ -182,6 +186,7 @@ def _fill_web(record: np.void, station: StationSettings, recipe: RecipeSettings)
         "roll_radius_min_m": settings.loop.roll_radius_min_m,
         "separator_thickness_m": recipe.separator.thickness_m,
         "cell_m": (recipe.sheets + 2 * (2 + recipe.wraps_final)) * recipe.fold_pitch_m,
+        "tail_m": station.cell_change.tail_m,
     }
     for name, value in values.items():
         web[name] = value
@@ -241,6 +246,7 @@ def _fill_parameters(
     record["finger_down_m"] = station.fingers.down_m
     record["finger_in_m"] = station.fingers.in_m
     record["table_window_m"] = station.arm.window_m
+    record["arm_clear_m"] = station.arm.clearance_m + ARM_CLEAR_RESERVE_M
     record["master_acceleration_1_s"] = machine.master.acceleration_1_s
     record["master_jerk_1_s2"] = machine.master.jerk_1_s2
     record["creep_speed"] = 0.25
@@ -355,8 +361,7 @@ def _fill_sections(record: np.void, times: Timeline) -> None:
 def _fill_routines(record: np.void, tables: dict[RoutineId, list[Step]]) -> None:
     row = 0
     for routine, steps in tables.items():
-        clamped = [i + 1 for i, step in enumerate(steps) if step.action == Action.FOLD]
-        record["routines"][routine] = (row, len(steps), max(clamped, default=0))
+        record["routines"][routine] = (row, len(steps))
         if row + len(steps) > STEPS_MAX:
             raise PlanRefused(f"plan: steps = {row + len(steps)}: above {STEPS_MAX}")
         for step in steps:
@@ -364,6 +369,6 @@ def _fill_routines(record: np.void, tables: dict[RoutineId, list[Step]]) -> None
             place["kind"], place["position_m"] = step.kind, step.position_m
             place["axis"] = step.axis if step.axis is not None else 0
             place["action"], place["index"] = step.action, step.index
-            place["condition"] = step.condition
+            place["condition"], place["run_on"] = step.condition, step.run_on
             place["timeout_ns"] = int(step.timeout_s * 1e9)
             row += 1

@@ -1,11 +1,11 @@
 """The routines: what is not cyclic, as tables of steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.settings.machine import StationSettings
 from controller.settings.recipe import RecipeSettings
 from controller.shared.conditions import ConditionId
-from controller.shared.plan import Action, RoutineId, StepKind
+from controller.shared.plan import Action, RoutineId, RunOn, StepKind
 from drivers.image import AxisId, GripperId, Polarity
 
 PI = 3.141592653589793
@@ -38,6 +38,7 @@ class Step:
     index: int = 0
     condition: ConditionId = ConditionId.ALWAYS
     timeout_s: float = STEP_TIMEOUT_S
+    run_on: RunOn = RunOn.NEVER
 
 
 def _together(*moves: tuple[tuple[AxisId, ...], float]) -> list[Step]:
@@ -46,12 +47,26 @@ def _together(*moves: tuple[tuple[AxisId, ...], float]) -> list[Step]:
     return [*steps, _wait(ConditionId.MOVES_DONE)]
 
 
+def _start(axes: tuple[AxisId, ...], position_m: float) -> list[Step]:
+    """Moves that go on beside the steps after them."""
+    return [Step(StepKind.START, axis, position_m) for axis in axes]
+
+
+def _move(axes: tuple[AxisId, ...], position_m: float) -> list[Step]:
+    """Moves that the next step waits for; others go on beside them."""
+    return [Step(StepKind.MOVE, axis, position_m) for axis in axes]
+
+
 def _act(action: Action, index: int = 0) -> Step:
     return Step(StepKind.ACTION, action=action, index=index)
 
 
-def _wait(condition: ConditionId) -> Step:
-    return Step(StepKind.WAIT, condition=condition)
+def _wait(condition: ConditionId, timeout_s: float = STEP_TIMEOUT_S) -> Step:
+    return Step(StepKind.WAIT, condition=condition, timeout_s=timeout_s)
+
+
+def _running_on(through: RunOn, *steps: Step) -> list[Step]:
+    return [replace(step, run_on=through) for step in steps]
 
 
 def _dwell(seconds: float) -> Step:
@@ -67,7 +82,7 @@ def _let_go() -> list[Step]:
 
 
 def lead_in(station: StationSettings) -> list[Step]:
-    """From idle to the right-hand touch-down pose, the anode arm gripping its first sheet."""
+    """From idle or a cell change to the right-hand touch-down pose, the anode arm gripping a sheet."""
     end, up, back = 0.5 * station.table.stroke_m, station.arm.stroke_m, -station.arm.transfer_m
     fingers = station.fingers
     return [
@@ -81,15 +96,14 @@ def lead_in(station: StationSettings) -> list[Step]:
         ),
         *_together((_ARM_Z, 0.0)),
         _act(Action.PICK, Polarity.ANODE),
+        _wait(ConditionId.TAIL_CUT),
     ]
 
 
-def finish(station: StationSettings, recipe: RecipeSettings) -> list[Step]:
-    """From the left-hand touch-down: clamp, fold the last layer, wrap, cut, tape, test, unload."""
-    end, up, back = 0.5 * station.table.stroke_m, station.arm.stroke_m, -station.arm.transfer_m
+def _last_placement(station: StationSettings) -> list[Step]:
+    """From the left-hand touch-down: released, clamped, the fold on the right; no stop in between."""
     fingers = station.fingers
-    turns = 2.0 * PI * recipe.wraps_final
-    return [
+    steps = [
         _act(Action.TOUCH_DOWN, Polarity.ANODE),
         _act(Action.RELEASE, Polarity.ANODE),
         *_together((_RIGHT_IN, fingers.in_m)),
@@ -97,10 +111,25 @@ def finish(station: StationSettings, recipe: RecipeSettings) -> list[Step]:
         _wait(ConditionId.ANODE_RELEASED),
         _wait(ConditionId.RIGHT_FINGERS_CLAMPED),
         _act(Action.FOLD),
+    ]
+    return [
+        *_running_on(RunOn.ABORT, *steps),
         _act(Action.TRIGGER_STACK_CAMERA, Polarity.ANODE),
+    ]
+
+
+def _stages_home() -> list[Step]:
+    return [_act(Action.STAGE_HOME, polarity) for polarity in Polarity]
+
+
+def finish_serially(station: StationSettings, recipe: RecipeSettings) -> list[Step]:
+    """From the left-hand touch-down: fold the last layer, wrap, cut, tape, test, unload."""
+    end, up, back = 0.5 * station.table.stroke_m, station.arm.stroke_m, -station.arm.transfer_m
+    turns = 2.0 * PI * recipe.wraps_final
+    return [
+        *_last_placement(station),
         *_together((_ARM_Z, up)),
-        _act(Action.STAGE_HOME, Polarity.ANODE),
-        _act(Action.STAGE_HOME, Polarity.CATHODE),
+        *_stages_home(),
         *_together((_ARM_X, back), (_LEFT_IN, 0.0)),
         *_together((_LEFT_DOWN, 0.0)),
         *_together(((AxisId.TABLE_X,), end)),
@@ -113,6 +142,68 @@ def finish(station: StationSettings, recipe: RecipeSettings) -> list[Step]:
         *_together(((AxisId.TAPE,), 0.0), (_RIGHT_IN, 0.0)),
         *_together((_RIGHT_DOWN, 0.0), ((AxisId.WRAP,), 0.0)),
         *_unload(station),
+    ]
+
+
+def finish_in_parallel(station: StationSettings) -> list[Step]:
+    """From the left-hand touch-down: fold the last layer, change tables, hand the stack over.
+
+    Arms and fingers move as soon as nothing is in their way. From when the fingers leave until the web
+    is held anew a stop lets the change come to its end.
+    """
+    end, up, back = 0.5 * station.table.stroke_m, station.arm.stroke_m, -station.arm.transfer_m
+    clamp_s = station.cell_change.clamp_time_s
+    turn = (Step(StepKind.MOVE, AxisId.CHANGER, PI, index=1), *_move((AxisId.TABLE_Z,), 0.0))
+    return [
+        *_last_placement(station),
+        *_start(_ARM_Z, up),
+        *_move(_LEFT_IN, 0.0),
+        *_start(_LEFT_DOWN, 0.0),
+        _wait(ConditionId.ARMS_CLEAR),
+        *_stages_home(),
+        *_start((AxisId.ANODE_ARM_X,), back),
+        *_move((AxisId.TABLE_X,), end),
+        _wait(ConditionId.WRAPPING_PLACE_FREE, timeout_s=0.0),
+        _act(Action.STACK_CLAMP, 1),
+        *_start((AxisId.CATHODE_ARM_X,), 0.0),
+        _dwell(clamp_s),
+        *_running_on(
+            RunOn.STOP,
+            *_move(_RIGHT_IN, 0.0),
+            *_move(_RIGHT_DOWN, 0.0),
+            _wait(ConditionId.RIGHT_FINGERS_CLEAR),
+            _act(Action.TRAIL),
+            *turn,
+            _wait(ConditionId.MOVES_DONE),
+            _act(Action.STACK_CLAMP, 0),
+            _dwell(clamp_s),
+            _act(Action.THREAD),
+            _act(Action.HAND_OVER),
+        ),
+        _wait(ConditionId.RUNNING, timeout_s=0.0),
+    ]
+
+
+def wrap_up(station: StationSettings, recipe: RecipeSettings) -> list[Step]:
+    """At the wrapping place, beside the next start: cut, wrap, tape, test, unload."""
+    return [
+        *_running_on(RunOn.STOP, *_move((AxisId.CUT,), CUT_M), _wait(ConditionId.MOVES_DONE)),
+        *_together(((AxisId.CUT,), 0.0), ((AxisId.WRAP,), 2.0 * PI * recipe.wraps_final)),
+        *_together(((AxisId.TAPE,), TAPE_M)),
+        _act(Action.HIPOT),
+        *_together(((AxisId.TAPE,), 0.0)),
+        *_convey(station),
+        *_together(((AxisId.WRAP,), 0.0)),
+    ]
+
+
+def _convey(station: StationSettings) -> list[Step]:
+    """The conveyor takes what lies at the wrapping place."""
+    return [
+        _act(Action.CONVEYOR, 1),
+        _dwell(station.cell_change.conveyor_time_s),
+        _act(Action.UNLOAD, 1),
+        _act(Action.CONVEYOR, 0),
     ]
 
 
@@ -146,13 +237,22 @@ def clear(station: StationSettings) -> list[Step]:
         *_let_go(),
         _act(Action.DISCARD, Polarity.ANODE),
         _act(Action.DISCARD, Polarity.CATHODE),
-        _act(Action.STAGE_HOME, Polarity.ANODE),
-        _act(Action.STAGE_HOME, Polarity.CATHODE),
+        *_stages_home(),
         *_together((_ARM_X, back), ((AxisId.TABLE_X,), end), ((AxisId.TAPE,), 0.0)),
         *_together((_FINGERS_IN, 0.0)),
-        *_together((_FINGERS_DOWN, 0.0), ((AxisId.WRAP,), 0.0)),
+        *_together((_FINGERS_DOWN, 0.0)),
+        *_clear_places(station),
         *_unload(station),
     ]
+
+
+def _clear_places(station: StationSettings) -> list[Step]:
+    """The changer at its nearest end, the wrapping place empty, the wrapping head at home."""
+    home = _together(((AxisId.WRAP,), 0.0))
+    if station.cell_change.mode == "serial":
+        return home
+    turn = Step(StepKind.MOVE, AxisId.CHANGER, PI)
+    return [turn, _wait(ConditionId.MOVES_DONE), _act(Action.STACK_CLAMP), *_convey(station), *home]
 
 
 def park(station: StationSettings) -> list[Step]:
@@ -163,9 +263,13 @@ def park(station: StationSettings) -> list[Step]:
 
 def routines(station: StationSettings, recipe: RecipeSettings) -> dict[RoutineId, list[Step]]:
     """Every routine of a station."""
+    parallel = station.cell_change.mode == "parallel"
     return {
         RoutineId.LEAD_IN: lead_in(station),
-        RoutineId.FINISH: finish(station, recipe),
+        RoutineId.FINISH: (
+            finish_in_parallel(station) if parallel else finish_serially(station, recipe)
+        ),
         RoutineId.CLEAR: clear(station),
         RoutineId.PARK: park(station),
+        RoutineId.WRAP_UP: wrap_up(station, recipe) if parallel else [],
     }

@@ -38,6 +38,8 @@ def publish(image, state, memory, loop, now_ns):
     for i in range(state.outbox.count):
         _publish_event(memory, loop, state.outbox.events[i])
     for i in range(loop.station_count):
+        if state.stations[i].wrapped_ready:
+            _publish_record(memory, state.stations[i].wrapped)
         if state.stations[i].record_ready:
             _publish_record(memory, state.stations[i].record)
         _publish_requests(memory.stations[i], loop, i, image.outputs.stations[i])

@@ -164,10 +164,12 @@ class WebSettings(Settings):
 
 
 class CellChangeSettings(Settings):
-    """Whether a cell's wrap runs beside the next start, and what the change takes."""
+    """Whether a cell's wrap runs beside the next start, on the changer's other table."""
 
     mode: Literal["serial", "parallel"]
-    time_s: float = bounded(0.1, 60.0)
+    tail_m: float = bounded(0.0, 5.0)  # web that half a turn of the changer draws
+    clamp_time_s: float = bounded(0.0, 1.0)  # a table's clamps need to close
+    conveyor_time_s: float = bounded(0.0, 10.0)  # a stack needs to leave the wrapping place
 
 
 class StationSettings(Settings):

@@ -112,6 +112,14 @@ class PlantTable(Settings):
     reference_layers: float = bounded(1.0, 200.0)
 
 
+class PlantChanger(Settings):
+    """The turret with two tables: the web half a turn draws, and what works on its plates."""
+
+    tail_m: float = bounded(0.0, 5.0)
+    clamp_s: float = bounded(0.0, 1.0)  # a plate's clamps need to close
+    conveyor_s: float = bounded(0.0, 10.0)  # a stack needs to leave the wrapping place
+
+
 class PlantArm(Settings):
     """The arms: where they grip and what the vacuum holds against."""
 
@@ -269,6 +277,7 @@ class PlantSettings(Settings):
     axes: PlantAxes
     sheets: PlantSheets
     table: PlantTable
+    changer: PlantChanger
     arm: PlantArm
     fingers: PlantFingers
     vacuum: PlantVacuum

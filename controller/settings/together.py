@@ -22,6 +22,13 @@ def problems_together(machine: MachineSettings, recipe: RecipeSettings) -> list[
                 f"tension_n = {recipe.tension_n:g}: the dancer needs twice as much, above the "
                 f"{force_n:g} N of {where}.axes.dancer.force_peak_n; lower it"
             )
+        wound_m = recipe.wraps_final * 2 * recipe.fold_pitch_m
+        tail_m = station.cell_change.tail_m
+        if station.cell_change.mode == "parallel" and wound_m > tail_m:
+            found.append(
+                f"wraps_final = {recipe.wraps_final}: winds {wound_m:g} m, above the {tail_m:g} m of "
+                f"{where}.cell_change.tail_m; wrap less or change serially"
+            )
         reach_m = station.table.stroke_m
         if recipe.fold_pitch_m > reach_m:
             found.append(

@@ -42,6 +42,9 @@ class ConditionId(IntEnum):
     RUNNING = 26  # the machine's state lets the masters run
     LOAD_QUIET = 27  # the table's load will stand still where its encoder does
     PICK_BEGUN = 28  # the arm that left the stack stands on its stage
+    ARMS_CLEAR = 29  # both above the clearance height
+    WRAPPING_PLACE_FREE = 30
+    TAIL_CUT = 31  # no web hangs from the new cell to the old one
 
 
 CONDITION_COUNT = len(ConditionId)

@@ -39,6 +39,7 @@ class RoutineId(IntEnum):
     FINISH = 1  # final wrap, cut, tape, unload; from the left-hand pose
     CLEAR = 2  # from anywhere: discard what is held, unload, park
     PARK = 3  # from the right-hand pose to idle
+    WRAP_UP = 4  # beside the others: cut, wrap, tape, test, unload at the wrapping place
 
 
 class GateKind(IntEnum):
@@ -63,21 +64,34 @@ class Action(IntEnum):
     WRAP = 8  # the web follows the wrap axis from here
     CUT = 9  # the web is cut
     HIPOT = 10
-    UNLOAD = 11  # the cell leaves the table: its record is closed
+    UNLOAD = 11  # the cell leaves the table, index 1: the wrapping place; its record is closed
     THREAD = 12  # the web's end is clamped for the next cell
     VACUUM_ON = 13  # gripper: grip whatever may lie there
+    TRAIL = 15  # the web follows the stack on the turning changer
+    HAND_OVER = 16  # the finished stack stands at the wrapping place: WRAP_UP begins
+    STACK_CLAMP = 17  # index 1 closes, 0 opens
+    CONVEYOR = 18  # index 1 runs, 0 stands
 
 
 class StepKind(IntEnum):
     """A routine's step: MOVE and ACTION start at once, WAIT holds until its condition is true.
 
-    A DWELL lets `timeout_ns` go by.
+    A DWELL lets `timeout_ns` go by. A START is a move that nobody waits for.
     """
 
     MOVE = 0
     ACTION = 1
     WAIT = 2
     DWELL = 3
+    START = 4
+
+
+class RunOn(IntEnum):
+    """What a routine does not stop for while it is at a step."""
+
+    NEVER = 0
+    STOP = 1  # it obeys an abort alone
+    ABORT = 2  # a placement: neither stop nor abort leaves it half done
 
 
 GATE_DTYPE = np.dtype(
@@ -122,14 +136,12 @@ STEP_DTYPE = np.dtype(
         ("action", np.int32),
         ("index", np.int32),
         ("condition", np.int32),
+        ("run_on", np.int32),  # RunOn
     ],
     align=True,
 )
 
-# A stop is obeyed from the step `stop_from` on; before that the routine runs on.
-ROUTINE_DTYPE = np.dtype(
-    [("first_step", np.int32), ("step_count", np.int32), ("stop_from", np.int32)], align=True
-)
+ROUTINE_DTYPE = np.dtype([("first_step", np.int32), ("step_count", np.int32)], align=True)
 
 AXIS_PARAMETERS_DTYPE = np.dtype(
     [
@@ -175,6 +187,7 @@ WEB_PARAMETERS_DTYPE = np.dtype(
         ("roll_radius_min_m", np.float64),
         ("separator_thickness_m", np.float64),
         ("cell_m", np.float64),  # web that a whole cell takes
+        ("tail_m", np.float64),  # web that half a turn of the changer draws
     ],
     align=True,
 )
@@ -244,6 +257,7 @@ PLAN_DTYPE = np.dtype(
         ("finger_down_m", np.float64),
         ("finger_in_m", np.float64),
         ("table_window_m", np.float64),
+        ("arm_clear_m", np.float64),  # an arm this high is out of the table's way
         ("mode_omega_rad_s", np.float64),
         ("load_quiet_m", np.float64),  # amplitude of the load that counts as standing
         # the table's mode over one period, empty and with a full stack: see step_deflection

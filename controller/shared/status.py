@@ -66,6 +66,8 @@ STATION_STATUS_DTYPE = np.dtype(
         ("master_s", np.float64),
         ("master_speed", np.float64),
         ("cell", np.int64),  # number of the cell in work, 0 without
+        ("wrapping_cell", np.int64),  # number of the cell at the wrapping place
+        ("wrapping_step", np.int32),
         ("sheet", np.int32),  # sheets laid in it
         ("sheets", np.int32),
         ("seconds_per_sheet", np.float64),  # of the last whole pair

@@ -6,18 +6,21 @@ import numpy as np
 
 from controller.shared.conditions import CONDITION_COUNT, INTERLOCKS, ConditionId
 from controller.shared.packml import State
+from controller.shared.plan import RunOn
 from controller.shared.records import RECORDS_MAX
 from controller.station.alarms import alarm_while
 from controller.station.drives import all_enabled, all_homed
 from controller.station.feeders import arm_picked, arm_released, sheets_needed
 from controller.station.kernel import kernel
 from controller.station.player import moves_done
+from controller.station.state import MoveClock
 from drivers.image import AxisId, BusState, Polarity
 
 _CONDITION = np.array([row.condition for row in INTERLOCKS], np.int64)
 _ALARM = np.array([row.alarm for row in INTERLOCKS], np.int64)
 _INHIBITS = np.array([row.inhibits_start for row in INTERLOCKS], np.uint8)
 _LEFT, _RIGHT = int(AxisId.FINGER_LEFT_FRONT_IN), int(AxisId.FINGER_RIGHT_FRONT_IN)
+_ARM_Z = int(AxisId.ANODE_ARM_Z)
 READING_AGE_MAX_NS = 500_000_000
 
 
@@ -65,6 +68,24 @@ def _sheet_ready(station, polarity):
 
 
 @kernel
+def _arms_clear(station, plan):
+    for arm in range(2):
+        if station.status.axes[_ARM_Z + 2 * arm].actual_position_m < plan.arm_clear_m:
+            return False
+    return True
+
+
+@kernel
+def _tail_cut(station, plan):
+    """False while the wrapping place is at the steps that nothing may stop: its cut."""
+    runner = station.wrap_up
+    routine = plan.routines[runner.routine]
+    if not runner.active or runner.step >= routine.step_count:
+        return True
+    return plan.steps[routine.first_step + runner.step].run_on == RunOn.NEVER
+
+
+@kernel
 def target_speed(state):
     """The masters' target: the override while the state lets the machine move, else 0."""
     current = state.machine.state
@@ -90,7 +111,8 @@ def evaluate_conditions(state, station_index, inputs, plan):
     known[ConditionId.AXES_HOMED] = all_homed(station)
     known[ConditionId.PLAN_VALID] = plan.valid
     room = state.records_produced - state.records_acknowledged
-    known[ConditionId.RECORDS_HAVE_ROOM] = room + state.machine.station_count <= RECORDS_MAX
+    open_cells = 2 * state.machine.station_count  # on the table and at the wrapping place
+    known[ConditionId.RECORDS_HAVE_ROOM] = room + open_cells <= RECORDS_MAX
     oldest_ns = min(reported.tension_stamp_ns, reported.dancer_stamp_ns, reported.magazine_stamp_ns)
     known[ConditionId.READINGS_FRESH] = inputs.time_ns - oldest_ns < READING_AGE_MAX_NS
     for polarity in range(2):
@@ -114,7 +136,10 @@ def evaluate_conditions(state, station_index, inputs, plan):
         plan.load_quiet_m
     )
     known[ConditionId.RUNNING] = target_speed(state) > 0.0
-    known[ConditionId.MOVES_DONE] = moves_done(station)
+    known[ConditionId.MOVES_DONE] = moves_done(station, MoveClock.ROUTINE)
+    known[ConditionId.ARMS_CLEAR] = _arms_clear(station, plan)
+    known[ConditionId.WRAPPING_PLACE_FREE] = station.wrap_up.active == 0
+    known[ConditionId.TAIL_CUT] = _tail_cut(station, plan)
     known[ConditionId.TENSION_PRESENT] = reported.tension_n > 0.3 * plan.web.tension_n
 
 

@@ -10,7 +10,7 @@ from controller.shared.packml import MODE_CHANGE_STATES, TRANSITIONS, Command, M
 from controller.station.alarms import emit, reset_alarms
 from controller.station.drives import FAULT_RESET_CYCLES, all_disabled, any_fault
 from controller.station.kernel import kernel
-from controller.station.quality import close_cell, reject_reason
+from controller.station.quality import close_cell, close_wrapped, reject_reason
 from controller.station.sequence import lead_in_done
 from controller.station.state import SequenceState
 
@@ -93,6 +93,7 @@ def _packml_command(state, code):
         return CommandResult.REFUSED_STATE
     if code == CommandCode.CLEAR:
         _begin_clearing(state)
+        state.reaction = 0  # a cause that lasts asks again in the next cycle
     if code == CommandCode.CLEAR or code == CommandCode.RESET or code == CommandCode.UNHOLD:
         reset_alarms(state)
     return CommandResult.ACCEPTED
@@ -154,6 +155,15 @@ def _trim(state, plans, command):
 
 
 @kernel
+def _open_cells(state):
+    """Cells in work, on the tables and at the wrapping places."""
+    count = 0
+    for index in range(state.machine.station_count):
+        count += state.stations[index].cell_open + state.stations[index].wrapped_open
+    return count
+
+
+@kernel
 def _answer(state, command, plans):
     code = command.code
     if 1 <= code <= 10:
@@ -169,7 +179,7 @@ def _answer(state, command, plans):
         if not 0.0 <= command.value < 1e9:
             return CommandResult.REFUSED_VALUE
         state.machine.cells_requested = int(command.value)
-        state.cells_started = state.machine.cells_done
+        state.cells_started = state.machine.cells_done + _open_cells(state)
         if state.machine.cells_requested > 0:
             state.machine.cells_requested += state.machine.cells_done
         return CommandResult.ACCEPTED
@@ -207,7 +217,8 @@ def take_command(state, command, plans):
 @kernel
 def _every_station_idle(state):
     for index in range(state.machine.station_count):
-        if state.stations[index].status.sequence != SequenceState.IDLE:
+        station = state.stations[index]
+        if station.status.sequence != SequenceState.IDLE or station.wrap_up.active:
             return False
     return True
 
@@ -224,6 +235,7 @@ def _at_rest(state):
 def _close_cells(state, plans, aborting):
     for index in range(state.machine.station_count):
         plan = plans[state.stations[index].status.plan_slot]
+        close_wrapped(state, index, plan, reject_reason(aborting))
         close_cell(state, index, plan, reject_reason(aborting))
 
 

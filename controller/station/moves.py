@@ -1,6 +1,7 @@
 """Moves of single axes: the time-optimal trajectories of `motion`, over path time or a station's clock."""
 
 from controller.station.kernel import kernel
+from controller.station.state import MoveClock
 from motion import move as solver
 from motion.limits import Result
 from motion.trajectory import evaluate
@@ -27,6 +28,7 @@ def plan_move(move, start_m, target_m, limits, now_s):
     move.target.acceleration = 0.0
     code = _solve(move.trajectory, move.start, move.target, move.limits)
     move.started_s = now_s
+    move.clock = MoveClock.ROUTINE
     move.active = 1 if code == Result.OK else 0
     return code
 

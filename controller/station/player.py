@@ -11,6 +11,7 @@ from controller.shared.plan import GateKind, StepKind
 from controller.station.alarms import raise_alarm
 from controller.station.kernel import kernel
 from controller.station.moves import evaluate_move, move_ended, plan_move
+from controller.station.state import MoveClock
 from drivers.image import AXIS_COUNT, AxisId
 from motion.cam_table import evaluate_cam
 from motion.master import step_master_towards
@@ -222,19 +223,43 @@ def section_setpoints(station, plan):
 
 
 @kernel
-def start_moves(station, plan, first, count):
+def _target(step, position_m):
+    """Where a step's move leads; the changer's: to its nearest end, with index 1 to the other one."""
+    if step.axis != AxisId.CHANGER:
+        return step.position_m
+    far = position_m > 0.5 * step.position_m
+    return step.position_m if far != (step.index == 1) else 0.0
+
+
+@kernel
+def start_move(station, plan, step, clock, now_s):
+    """Start the move of one step at a path time of the clock it runs over."""
+    setpoint = station.axes[step.axis]
+    target_m = _target(step, setpoint.position_m)
+    plan_move(setpoint.move, setpoint.position_m, target_m, plan.axes[step.axis], now_s)
+    setpoint.move.clock = clock
+
+
+@kernel
+def start_moves(station, plan, first, count, clock, now_s):
     """Start every MOVE of a step group at the present path time; returns how many steps it holds.
 
-    A group is a run of MOVEs closed by an ACTION, a WAIT or the routine's end.
+    A group is a run of MOVEs closed by another kind of step or the routine's end.
     """
     for index in range(first, first + count):
-        step = plan.steps[index]
-        if step.kind != StepKind.MOVE:
+        if plan.steps[index].kind != StepKind.MOVE:
             return index - first
-        setpoint = station.axes[step.axis]
-        limits = plan.axes[step.axis]
-        plan_move(setpoint.move, setpoint.position_m, step.position_m, limits, 0.0)
+        start_move(station, plan, plan.steps[index], clock, now_s)
     return count
+
+
+@kernel
+def group_done(station, plan, first, count):
+    """True when the moves of a step group are at their ends."""
+    for index in range(first, first + count):
+        if station.axes[plan.steps[index].axis].move.active:
+            return False
+    return True
 
 
 @kernel
@@ -244,10 +269,11 @@ def is_stage(axis):
 
 
 @kernel
-def moves_done(station):
-    """True when no move over path time is under way."""
+def moves_done(station, clock):
+    """True when no move over a routine's path time is under way."""
     for axis in range(AXIS_COUNT):
-        if station.axes[axis].move.active and not is_stage(axis):
+        move = station.axes[axis].move
+        if move.active and move.clock == clock and not is_stage(axis):
             return False
     return True
 
@@ -255,11 +281,13 @@ def moves_done(station):
 @kernel
 def move_setpoints(station):
     """Set every moving axis; a move that ended gives its axis back."""
-    master = station.master
     for axis in range(AXIS_COUNT):
         setpoint = station.axes[axis]
         if not setpoint.move.active:
             continue
+        master = station.master
+        if setpoint.move.clock == MoveClock.WRAP_UP:
+            master = station.wrap_master
         now, speed, change = master.position, master.speed, master.acceleration
         if is_stage(axis):
             now, speed, change = station.clock_s, 1.0, 0.0
@@ -272,10 +300,12 @@ def move_setpoints(station):
 
 
 @kernel
-def cancel_moves(station):
-    """Forget every move; setpoints stay where they are."""
+def cancel_moves(station, but_clock):
+    """Forget every move but those over one clock; setpoints stay where they are."""
     for axis in range(AXIS_COUNT):
         setpoint = station.axes[axis]
+        if setpoint.move.active and setpoint.move.clock == but_clock:
+            continue
         setpoint.move.active = 0
         setpoint.velocity_m_s = 0.0
         setpoint.acceleration_m_s2 = 0.0

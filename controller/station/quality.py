@@ -166,7 +166,7 @@ def read_stack_camera(state, station_index, inputs, plan):
 
 
 @kernel
-def _judge(record, plan, station):
+def _judge(record, plan):
     """Reasons to reject, from what was measured."""
     reasons = record.reasons
     unmeasured = 0
@@ -195,39 +195,76 @@ def _judge(record, plan, station):
 
 
 @kernel
+def _take_tension(station):
+    """Note what the web's tension was while the cell was stacked."""
+    record, web = station.record, station.web
+    record.tension_min_n = web.tension_min_n
+    record.tension_max_n = web.tension_max_n
+    record.tension_mean_n = web.tension_sum_n / web.tension_count if web.tension_count > 0 else 0.0
+
+
+@kernel
+def _close_record(state, station_index, plan, record, reasons):
+    """A cell's verdict, its counter, the machine's counts."""
+    record.reasons |= reasons
+    if reasons == 0:
+        record.reasons = _judge(record, plan)
+    record.verdict = Verdict.GOOD if record.reasons == 0 else Verdict.REJECTED
+    record.finished_ns = state.machine.time_ns
+    state.records_produced += np.uint64(1)
+    record.counter = state.records_produced
+    state.machine.cells_done += 1
+    if record.verdict == Verdict.GOOD:
+        state.machine.cells_good += 1
+    else:
+        state.machine.cells_rejected += 1
+    emit(
+        state, EventKind.CELL_FINISHED, record.verdict, station_index, record.reasons,
+        float(record.cell),
+    )  # fmt: skip
+
+
+@kernel
 def close_cell(state, station_index, plan, reasons):
-    """End the cell: its verdict, its record for the outbox, the counts.
+    """End the cell on the table: its verdict, its record for the outbox, the counts.
 
     reasons: RejectReason bits known beforehand (stopped, aborted), 0 for a cell that was finished.
     """
     station = state.stations[station_index]
     if not station.cell_open:
         return
-    record = station.record
-    web = station.web
     station.cell_open = 0
-    record.tension_min_n = web.tension_min_n
-    record.tension_max_n = web.tension_max_n
-    record.tension_mean_n = web.tension_sum_n / web.tension_count if web.tension_count > 0 else 0.0
-    record.reasons |= reasons
-    if reasons == 0:
-        record.reasons = _judge(record, plan, station)
-    record.verdict = Verdict.GOOD if record.reasons == 0 else Verdict.REJECTED
-    record.finished_ns = state.machine.time_ns
-    state.records_produced += np.uint64(1)
-    record.counter = state.records_produced
+    _take_tension(station)
+    _close_record(state, station_index, plan, station.record, reasons)
     station.record_ready = 1
-    state.machine.cells_done += 1
-    if record.verdict == Verdict.GOOD:
-        state.machine.cells_good += 1
-    else:
-        state.machine.cells_rejected += 1
     station.status.cell = 0
     station.status.sheet = 0
-    emit(
-        state, EventKind.CELL_FINISHED, record.verdict, station_index, record.reasons,
-        float(record.cell),
-    )  # fmt: skip
+
+
+@kernel
+def hand_over(station):
+    """The finished stack leaves the table: its record goes with it to the wrapping place."""
+    if not station.cell_open:
+        return
+    station.cell_open = 0
+    _take_tension(station)
+    station.wrapped = station.record
+    station.wrapped_open = 1
+    station.status.wrapping_cell = station.record.cell
+    station.status.cell = 0
+    station.status.sheet = 0
+
+
+@kernel
+def close_wrapped(state, station_index, plan, reasons):
+    """End the cell at the wrapping place, as `close_cell` does the one on the table."""
+    station = state.stations[station_index]
+    if not station.wrapped_open:
+        return
+    station.wrapped_open = 0
+    _close_record(state, station_index, plan, station.wrapped, reasons)
+    station.wrapped_ready = 1
+    station.status.wrapping_cell = 0
 
 
 @kernel

@@ -3,7 +3,7 @@
 from controller.shared.alarms import AlarmId
 from controller.station.alarms import alarm_while
 from controller.station.kernel import kernel
-from controller.station.state import SequenceState
+from controller.station.state import SequenceState, WebMode
 from drivers.image import AxisId
 
 _UNWIND = int(AxisId.UNWIND)
@@ -60,7 +60,9 @@ def step_unwind(station, inputs, plan, fed_m, feed_velocity, period_s):
     """Keep the loop before the feed roller: the mean of the feed and the loop's error."""
     web = station.web
     mean = _mean_feed(station, plan, feed_velocity)
-    web.feed_velocity_m_s += (mean - web.feed_velocity_m_s) * UNWIND_FILTER_1_S * period_s
+    # folds come and go too fast for the roll; the one long draw of a cell change does not
+    share = 1.0 if web.mode == WebMode.TRAILING else UNWIND_FILTER_1_S * period_s
+    web.feed_velocity_m_s += (mean - web.feed_velocity_m_s) * share
     _measure_radius(station, inputs, plan, fed_m)
     error = plan.web.loop_length_m - inputs.loop_length_m
     velocity = web.feed_velocity_m_s + plan.web.loop_gain_1_s * error

@@ -59,6 +59,7 @@ def sense(inputs, state, plans, index):
     plan = plans[station.status.plan_slot]
     reported = inputs.stations[index]
     station.record_ready = 0
+    station.wrapped_ready = 0
     read_drives(reported, station)
     supervise_drives(state, index, plan)
     step_grippers(state, index, reported, plan)

@@ -9,39 +9,29 @@ from controller.shared.alarms import AlarmId
 from controller.shared.conditions import ConditionId
 from controller.shared.events import EventKind
 from controller.shared.packml import State
-from controller.shared.plan import Action, RoutineId, SectionId, StepKind
+from controller.shared.plan import Action, RoutineId, RunOn, SectionId, StepKind
+from controller.station.actions import act, begin_runner
 from controller.station.alarms import emit, raise_alarm
 from controller.station.drives import all_enabled, all_homed, step_homing
-from controller.station.feeders import (
-    arm_picked,
-    discard,
-    home_stage,
-    pick,
-    release,
-    vacuum_off,
-)
+from controller.station.feeders import arm_picked
 from controller.station.kernel import kernel
 from controller.station.player import (
     NOTHING,
     arms_rest,
     cancel_moves,
     enter_section,
+    group_done,
     move_setpoints,
     moves_done,
     place_master,
     section_setpoints,
     skip_touch_down,
+    start_move,
     start_moves,
     step_section,
 )
-from controller.station.quality import (
-    close_cell,
-    open_cell,
-    record_layer,
-    trigger_stack_camera,
-)
-from controller.station.state import HomingPhase, SequenceState
-from controller.station.web import cut_web, start_web, start_wrap, swap_fold
+from controller.station.quality import open_cell
+from controller.station.state import HomingPhase, MoveClock, SequenceState
 from drivers.image import AXIS_COUNT, AxisId, Polarity
 from motion.master import step_master
 
@@ -52,67 +42,18 @@ _TABLE_Z = int(AxisId.TABLE_Z)
 
 
 @kernel
-def _touch_down(state, station_index, plan, polarity):
-    """The arm stands on the stack: the sheet it brought is laid."""
-    station = state.stations[station_index]
-    sheet = station.feeders[polarity].placed
-    laid = sheet.present
-    station.axes[_TABLE_Z].cam_scale = 1.0 if laid else 0.0
-    if laid and station.cell_open:
-        record_layer(state, station_index, polarity, sheet)
-
-
-@kernel
-def act(state, station_index, inputs, outputs, plan, action, index):
-    """Carry out one action of the plan."""
-    station = state.stations[station_index]
-    polarity = index if 0 <= index < 2 else 0
-    if action == Action.TOUCH_DOWN:
-        _touch_down(state, station_index, plan, polarity)
-    elif action == Action.FOLD:
-        swap_fold(station, plan)
-    elif action == Action.RELEASE:
-        release(station, polarity)
-    elif action == Action.PICK:
-        pick(state, station_index, plan, polarity)
-    elif action == Action.TRIGGER_STACK_CAMERA:
-        trigger_stack_camera(state, station_index)
-    elif action == Action.STAGE_HOME:
-        home_stage(station, plan, polarity)
-    elif action == Action.VACUUM_OFF:
-        if 0 <= index < station.grippers.size:
-            vacuum_off(station, index)
-    elif action == Action.VACUUM_ON:
-        if 0 <= index < station.grippers.size:
-            station.grippers[index].on = 1
-    elif action == Action.DISCARD:
-        discard(station, polarity)
-    elif action == Action.WRAP:
-        start_wrap(station)
-    elif action == Action.CUT:
-        cut_web(station)
-    elif action == Action.HIPOT:
-        outputs.hipot_test = 1
-    elif action == Action.UNLOAD:
-        station.record.hipot_resistance_ohm = inputs.hipot_resistance_ohm
-        outputs.hipot_test = 0
-        close_cell(state, station_index, plan, 0)
-    elif action == Action.THREAD:
-        start_web(station, plan)
-
-
-@kernel
 def start_routine(state, station_index, plan, routine):
-    """Begin a routine at its first step."""
+    """Begin a routine at its first step; what the wrapping place does goes on, but for CLEAR."""
     station = state.stations[station_index]
     station.status.sequence = SequenceState.ROUTINE
     station.status.routine = routine
     station.status.step = 0
     station.status.gate_condition = 0
-    station.step_started = 0
-    station.step_since_ns = state.machine.time_ns
-    cancel_moves(station)
-    place_master(station.master, 0.0, 0.0)
+    station.runner.clock = MoveClock.ROUTINE
+    begin_runner(state, station.runner, station.master, routine)
+    if routine == RoutineId.CLEAR:
+        station.wrap_up.active = 0
+    cancel_moves(station, MoveClock.WRAP_UP if station.wrap_up.active else -1)
 
 
 @kernel
@@ -122,65 +63,126 @@ def _begin_section(station, plan, section, position_s):
 
 
 @kernel
-def _run_step(state, station_index, inputs, outputs, plan, first):
+def _wait(state, station_index, runner, step):
+    """Wait for a condition; too long a wait is an alarm."""
+    station = state.stations[station_index]
+    # conditions are as old as this cycle's beginning: an action of this cycle is not in them
+    if state.machine.time_ns == runner.step_since_ns:
+        return 0
+    if step.condition == ConditionId.MOVES_DONE:
+        held = moves_done(station, runner.clock)
+    else:
+        held = station.status.conditions[step.condition] != 0
+    if runner.clock == MoveClock.ROUTINE:
+        station.status.gate_condition = 0 if held else step.condition
+    waited = state.machine.time_ns - runner.step_since_ns
+    if not held and step.timeout_ns > 0 and waited > step.timeout_ns:
+        raise_alarm(state, station_index, AlarmId.GATE_TIMEOUT, -1)
+    return 1 if held else 0
+
+
+@kernel
+def _run_step(state, station_index, inputs, outputs, plan, runner, master):
     """One routine step: starts what it does; returns how many steps are done with."""
     station = state.stations[station_index]
-    step = plan.steps[first + station.status.step]
+    routine = plan.routines[runner.routine]
+    first = routine.first_step + runner.step
+    step = plan.steps[first]
     if step.kind == StepKind.ACTION:
         act(state, station_index, inputs, outputs, plan, step.action, step.index)
         return 1
     if step.kind == StepKind.WAIT:
-        # conditions are as old as this cycle's beginning: an action of this cycle is not in them
-        if state.machine.time_ns == station.step_since_ns:
-            return 0
-        if station.status.conditions[step.condition]:
-            station.status.gate_condition = 0
-            return 1
-        station.status.gate_condition = step.condition
-        waited = state.machine.time_ns - station.step_since_ns
-        if step.timeout_ns > 0 and waited > step.timeout_ns:
-            raise_alarm(state, station_index, AlarmId.GATE_TIMEOUT, -1)
-        return 0
+        return _wait(state, station_index, runner, step)
     if step.kind == StepKind.DWELL:
-        return 1 if state.machine.time_ns - station.step_since_ns >= step.timeout_ns else 0
-    remaining = plan.routines[station.status.routine].step_count - station.status.step
-    if not station.step_started:
-        place_master(station.master, 0.0, station.master.speed)
-        station.step_started = start_moves(station, plan, first + station.status.step, remaining)
+        return 1 if state.machine.time_ns - runner.step_since_ns >= step.timeout_ns else 0
+    now_s, clock = master.position, runner.clock
+    if step.kind == StepKind.START:
+        start_move(station, plan, step, clock, now_s)
+        return 1
+    if not runner.step_started:
+        remaining = routine.step_count - runner.step
+        runner.step_started = start_moves(station, plan, first, remaining, clock, now_s)
         return 0
-    return station.step_started if moves_done(station) else 0
+    return runner.step_started if group_done(station, plan, first, runner.step_started) else 0
 
 
 @kernel
-def _must_run_on(station, plan):
-    """True inside a routine's placement, which a stop lets come to its end."""
-    routine = plan.routines[station.status.routine]
+def must_run_on(state, station, plan, runner):
+    """True at a routine's step that a stop, or even an abort, lets come to its end.
+
+    Without power there is nothing that could run on.
+    """
+    routine = plan.routines[runner.routine]
+    if runner.step >= routine.step_count or not all_enabled(station):
+        return False
+    run_on = plan.steps[routine.first_step + runner.step].run_on
+    aborting = state.machine.state == State.ABORTING
+    return run_on >= RunOn.ABORT if aborting else run_on >= RunOn.STOP
+
+
+@kernel
+def _station_must_run_on(state, station, plan):
     in_routine = station.status.sequence == SequenceState.ROUTINE
-    return in_routine and station.status.step < routine.stop_from
+    return in_routine and must_run_on(state, station, plan, station.runner)
+
+
+@kernel
+def _wrap_up_must_run_on(state, station, plan):
+    return station.wrap_up.active != 0 and must_run_on(state, station, plan, station.wrap_up)
+
+
+@kernel
+def _run_steps(state, station_index, inputs, outputs, plan, runner, master, speed):
+    """Run a routine's steps on, after its master and moves; True when the last one is done."""
+    routine = plan.routines[runner.routine]
+    if speed == 0.0 and not runner.step_started:
+        return False
+    # bounded: at most a routine's whole length of actions in one cycle
+    for _ in range(routine.step_count + 1):
+        if runner.step >= routine.step_count:
+            return True
+        done = _run_step(state, station_index, inputs, outputs, plan, runner, master)
+        if done == 0:
+            return False
+        runner.step += done
+        runner.step_started = 0
+        runner.step_since_ns = state.machine.time_ns
+    return False
 
 
 @kernel
 def _run_routine(state, station_index, inputs, outputs, plan, speed, period_s):
-    """Run the routine on; True when its last step is done."""
+    """Run the station's routine on; True when its last step is done."""
     station = state.stations[station_index]
-    routine = plan.routines[station.status.routine]
-    if _must_run_on(station, plan):
+    if _station_must_run_on(state, station, plan):
         speed = state.machine.speed_override
     step_master(station.master, speed, period_s)
     move_setpoints(station)
-    if speed == 0.0 and not station.step_started:
-        return False
-    # bounded: at most a routine's whole length of actions in one cycle
-    for _ in range(routine.step_count + 1):
-        if station.status.step >= routine.step_count:
-            return True
-        done = _run_step(state, station_index, inputs, outputs, plan, routine.first_step)
-        if done == 0:
-            return False
-        station.status.step += done
-        station.step_started = 0
-        station.step_since_ns = state.machine.time_ns
-    return False
+    runner, master = station.runner, station.master
+    ended = _run_steps(state, station_index, inputs, outputs, plan, runner, master, speed)
+    station.status.step = runner.step
+    return ended
+
+
+@kernel
+def _run_wrap_up(state, station_index, inputs, outputs, plan, speed, period_s):
+    """Run the wrapping place on beside whatever the station does; before the moves are evaluated."""
+    station = state.stations[station_index]
+    runner, master = station.wrap_up, station.wrap_master
+    if not runner.active or station.status.sequence < SequenceState.ROUTINE:
+        place_master(master, 0.0, 0.0)
+        return
+    if _wrap_up_must_run_on(state, station, plan):
+        speed = state.machine.speed_override
+    elif state.machine.state == State.RESETTING:
+        speed = 0.0  # CLEAR is about to empty the place
+    master.acceleration_max = station.master.acceleration_max
+    master.jerk_max = station.master.jerk_max
+    step_master(master, speed, period_s)
+    if _run_steps(state, station_index, inputs, outputs, plan, runner, master, speed):
+        runner.active = 0
+        station.status.wrapping_cell = 0
+    station.status.wrapping_step = runner.step
 
 
 @kernel
@@ -225,7 +227,7 @@ def _run_section(state, station_index, inputs, outputs, plan, speed, period_s):
         return
     beyond = station.master.position - plan.sections[station.status.section].length_s
     if _last_sheet_is_down(station, plan):
-        place_master(station.master, plan.sections[station.status.section].length_s, 0.0)
+        place_master(station.master, plan.sections[station.status.section].length_s, speed)
         section_setpoints(station, plan)
         start_routine(state, station_index, plan, RoutineId.FINISH)
         return
@@ -268,6 +270,8 @@ def _may_start_cell(state, station):
         return False
     if station.status.roll_left_cells < 1.0:
         return False  # it could not be finished; ROLL_ENDING says so
+    if station.status.next_plan_slot >= 0 and station.wrap_up.active:
+        return False  # the cell at the wrapping place ends by the plan it was made by
     return station.status.conditions[ConditionId.RECORDS_HAVE_ROOM] != 0
 
 
@@ -344,13 +348,32 @@ def _reset_station(state, station_index, plan):
         for gripper in range(station.grippers.size):
             station.grippers[gripper].asked = 0
     elif sequence == SequenceState.ROUTINE and station.status.routine != RoutineId.CLEAR:
-        if not _must_run_on(station, plan):
+        if not _station_must_run_on(state, station, plan):
             start_routine(state, station_index, plan, RoutineId.CLEAR)
+    elif sequence == SequenceState.IDLE and station.wrap_up.active:
+        start_routine(state, station_index, plan, RoutineId.CLEAR)
 
 
 @kernel
 def _producing(state):
     return state.machine.state == State.STARTING or state.machine.state == State.EXECUTE
+
+
+@kernel
+def _rests(state, station, plan):
+    """True when every master of a station stands and nothing has to run on."""
+    # what is parked or off stands, whatever speed its master was left with
+    sequence = station.status.sequence
+    parked = sequence == SequenceState.IDLE or sequence == SequenceState.OFF
+    master = station.master
+    if not parked and (master.speed != 0.0 or master.acceleration != 0.0):
+        return False
+    if station.wrap_master.speed != 0.0 or station.wrap_master.acceleration != 0.0:
+        return False
+    if sequence == SequenceState.SECTION and not arms_rest(station, plan):
+        return False
+    running_on = _station_must_run_on(state, station, plan)
+    return not (running_on or _wrap_up_must_run_on(state, station, plan))
 
 
 @kernel
@@ -365,6 +388,7 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
         if _may_start_cell(state, station):
             _start_cell(state, station_index, plans)
             plan = plans[station.status.plan_slot]
+    _run_wrap_up(state, station_index, inputs, outputs, plan, speed, period_s)
     sequence = station.status.sequence
     if sequence == SequenceState.POWERING:
         _power_up(state, station_index, plan)
@@ -375,17 +399,12 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
             _routine_ended(state, station_index, plan, plans)
     elif sequence == SequenceState.SECTION:
         _run_section(state, station_index, inputs, outputs, plan, speed, period_s)
+    elif sequence == SequenceState.OFF:
+        cancel_moves(station, -1)
     else:
         move_setpoints(station)
+    station.at_rest = _rests(state, station, plan)
     master = station.master
-    # what is parked or off stands, whatever speed its master was left with
-    parked = station.status.sequence == SequenceState.IDLE
-    parked = parked or station.status.sequence == SequenceState.OFF
-    station.at_rest = parked or (master.speed == 0.0 and master.acceleration == 0.0)
-    if station.status.sequence == SequenceState.SECTION and not arms_rest(station, plan):
-        station.at_rest = 0
-    if _must_run_on(station, plan):
-        station.at_rest = 0
     station.status.master_s = master.position
     station.status.master_speed = master.speed
 

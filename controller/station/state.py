@@ -44,6 +44,14 @@ class WebMode(IntEnum):
     CUT = 0  # the cutter's clamp holds the web: no length is asked for
     FOLDING = 1
     WRAPPING = 2
+    TRAILING = 3  # to the stack on the turning changer
+
+
+class MoveClock(IntEnum):
+    """The time that a move of a single axis runs over."""
+
+    ROUTINE = 0  # path time of the station's routine
+    WRAP_UP = 1  # path time of the wrapping place
 
 
 # What one cycle has to tell; publish moves it to the ring, the next scan starts it afresh.
@@ -64,6 +72,7 @@ MOVE_DTYPE = np.dtype(
         ("limits", LIMITS_DTYPE),
         ("trajectory", TRAJECTORY_DTYPE),
         ("started_s", np.float64),
+        ("clock", np.int32),  # MoveClock; alignment stages have the station's own
         ("active", np.uint8),
     ],
     align=True,
@@ -148,6 +157,7 @@ WEB_STATE_DTYPE = np.dtype(
         ("tension_max_n", np.float64),
         ("acceleration_m_s2", np.float64),  # of the free web, a cycle ago
         ("wrap_start_rad", np.float64),
+        ("turn_start_rad", np.float64),  # of the changer
         ("deflection_m", np.float64),  # of the load behind the table's encoder, predicted
         ("deflection_m_s", np.float64),
         ("deflection_m_s2", np.float64),
@@ -167,6 +177,19 @@ LEARNING_DTYPE = np.dtype(
     align=True,
 )
 
+# Who runs a routine: the station itself, or the wrapping place beside it.
+RUNNER_DTYPE = np.dtype(
+    [
+        ("routine", np.int32),
+        ("step", np.int32),
+        ("step_started", np.int32),  # how many steps the group under way has
+        ("step_since_ns", np.int64),
+        ("clock", np.int32),  # MoveClock
+        ("active", np.uint8),
+    ],
+    align=True,
+)
+
 STACK_TRIGGER_DTYPE = np.dtype(
     [("sequence", np.uint32), ("layer", np.int32), ("triggered_ns", np.int64)], align=True
 )
@@ -177,6 +200,9 @@ STATION_STATE_DTYPE = np.dtype(
         ("master", MASTER_DTYPE),
         ("late", MASTER_DTYPE),  # of the leaving arm's descent: it may wait for its sheet
         ("ahead", MASTER_DTYPE),  # of the arriving arm, while the master stands at a gate
+        ("wrap_master", MASTER_DTYPE),  # of the wrapping place
+        ("runner", RUNNER_DTYPE),
+        ("wrap_up", RUNNER_DTYPE),
         ("axes", AXIS_STATE_DTYPE, (AXIS_COUNT,)),
         ("feeders", FEEDER_DTYPE, (2,)),
         ("grippers", GRIPPER_STATE_DTYPE, (GRIPPER_COUNT,)),
@@ -189,13 +215,11 @@ STATION_STATE_DTYPE = np.dtype(
         ("next_gate", np.int32),
         ("next_switch", np.int32),
         ("gate_since_ns", np.int64),
-        ("step_since_ns", np.int64),
         ("state_since_ns", np.int64),
         ("layer_ns", np.int64),
         ("pair_ns", np.int64),
         ("smooth", np.uint8),  # the half fold ran at full speed so far, as its cams are made for
         ("frozen", np.uint8),  # the master stands at a gate, everything at rest
-        ("step_started", np.uint8),
         ("enable", np.uint8),  # drives wanted in OPERATION ENABLED
         ("fault_reset", np.int32),  # cycles left of a fault reset pulse
         ("cell_open", np.uint8),
@@ -207,6 +231,9 @@ STATION_STATE_DTYPE = np.dtype(
         ("tension_trim_n", np.float64),
         ("record", CELL_RECORD_DTYPE),
         ("record_ready", np.uint8),  # publish takes it in this very cycle
+        ("wrapped", CELL_RECORD_DTYPE),  # of the cell at the wrapping place
+        ("wrapped_open", np.uint8),
+        ("wrapped_ready", np.uint8),
     ],
     align=True,
 )

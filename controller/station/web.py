@@ -12,6 +12,7 @@ from motion.fold_geometry import taut_length
 
 _X, _FEED = int(AxisId.TABLE_X), int(AxisId.FEED)
 _DANCER, _EDGE, _WRAP = int(AxisId.DANCER), int(AxisId.EDGE), int(AxisId.WRAP)
+_CHANGER = int(AxisId.CHANGER)
 _ARM_X = int(AxisId.ANODE_ARM_X)  # z follows; the cathode's are 2 further on
 _LEFT_FINGER = int(AxisId.FINGER_LEFT_FRONT_IN)  # down follows
 _RIGHT_FINGER = int(AxisId.FINGER_RIGHT_FRONT_IN)
@@ -131,6 +132,15 @@ def start_wrap(station):
 
 
 @kernel
+def trail_web(station):
+    """From here the web follows the stack that the changer is about to turn away."""
+    web = station.web
+    web.mode = WebMode.TRAILING
+    web.base_m = station.axes[_FEED].position_m - web.trim_m
+    web.turn_start_rad = station.axes[_CHANGER].position_m
+
+
+@kernel
 def cut_web(station):
     """The cutter's clamp holds the web: the feed stands still but for the dancer."""
     web = station.web
@@ -144,6 +154,13 @@ def _follow(station, plan):
     web = station.web
     if web.mode == WebMode.CUT:
         return web.base_m, 0.0, 0.0
+    if web.mode == WebMode.TRAILING:
+        changer = station.axes[_CHANGER]
+        web_a_radian = plan.web.tail_m / PI
+        if web.turn_start_rad > 0.5 * PI:
+            web_a_radian = -web_a_radian
+        length = web.base_m + web_a_radian * (changer.position_m - web.turn_start_rad)
+        return length, web_a_radian * changer.velocity_m_s, web_a_radian * changer.acceleration_m_s2
     length, speed, acceleration = _free_length(station, plan)
     length += web.base_m
     if web.mode == WebMode.WRAPPING:

@@ -28,6 +28,8 @@ _WEB_EDGE = _S["WEB_EDGE"]
 _HIPOT_RESISTANCE = _S["HIPOT_RESISTANCE"]
 _VACUUM_ON = _S["VACUUM_ON"]
 _HIPOT_TEST = _S["HIPOT_TEST"]
+_STACK_CLAMP = _S["STACK_CLAMP"]
+_CONVEYOR = _S["CONVEYOR"]
 _STACK_LIGHT = _S["STACK_LIGHT"]
 _I16_MAX, _I32_MAX, _COUNTS_MAX = 32767, 2147483647, 4_000_000_000_000_000
 
@@ -99,6 +101,10 @@ def _output_bit(row, station):
         return station.vacuum_on[row.element] != 0
     if row.signal == _HIPOT_TEST:
         return station.hipot_test != 0
+    if row.signal == _STACK_CLAMP:
+        return station.stack_clamp != 0
+    if row.signal == _CONVEYOR:
+        return station.conveyor != 0
     return (station.stack_light >> row.element) & 1 != 0
 
 

@@ -24,6 +24,8 @@ class SignalId(IntEnum):
     VACUUM_ON = 14  # the first output
     HIPOT_TEST = 15
     STACK_LIGHT = 16  # the element is the lamp's bit
+    STACK_CLAMP = 17
+    CONVEYOR = 18
 
 
 FIRST_OUTPUT = SignalId.VACUUM_ON
@@ -54,6 +56,8 @@ DIGITAL_CHANNELS: tuple[Channel, ...] = (
     *(Channel(0x7000, n + 1, _S.VACUUM_ON, n) for n in range(4)),
     Channel(0x7000, 5, _S.HIPOT_TEST),
     *(Channel(0x7000, 6 + lamp, _S.STACK_LIGHT, lamp) for lamp in range(3)),
+    Channel(0x7000, 9, _S.STACK_CLAMP),
+    Channel(0x7000, 10, _S.CONVEYOR),
 )
 HANDLING_CHANNELS: tuple[Channel, ...] = _row(
     [(_S.VACUUM, n, 4.0) for n in range(4)]

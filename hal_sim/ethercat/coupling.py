@@ -38,6 +38,8 @@ _WEB_EDGE = _SIGNAL["WEB_EDGE"]
 _HIPOT_RESISTANCE = _SIGNAL["HIPOT_RESISTANCE"]
 _VACUUM_ON = _SIGNAL["VACUUM_ON"]
 _HIPOT_TEST = _SIGNAL["HIPOT_TEST"]
+_STACK_CLAMP = _SIGNAL["STACK_CLAMP"]
+_CONVEYOR = _SIGNAL["CONVEYOR"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -109,6 +111,10 @@ def _channel_to_station(slave, row, station):
         station.vacuum_on[row.element] = on
     elif row.signal == _HIPOT_TEST:
         station.hipot_test = on
+    elif row.signal == _STACK_CLAMP:
+        station.stack_clamp = on
+    elif row.signal == _CONVEYOR:
+        station.conveyor = on
     else:
         mask = 1 << row.element
         station.stack_light = (station.stack_light & (0xFF ^ mask)) | (mask if on else 0)

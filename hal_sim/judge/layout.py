@@ -167,6 +167,8 @@ JUDGE_DTYPE = np.dtype(
         ("cells_unloaded", np.int64),
         ("cells_good", np.int64),
         ("cells", CELL_DTYPE, (CELLS_MAX,)),
+        ("wrapping", CELL_DTYPE),  # the cell at the wrapping place
+        ("unloading", CELL_DTYPE),  # the cell that leaves straight from the table
         ("sheets_laid", np.int64),
         ("interval_s", np.float64),  # sums over cells of (last - first) and of (sheets - 1)
         ("interval_count", np.int64),

@@ -18,7 +18,8 @@ from hal_sim.plant.web import swap_fold
 _ARM_X, _Z = int(AxisId.ANODE_ARM_X), int(AxisId.TABLE_Z)
 _FINGER = int(AxisId.FINGER_LEFT_FRONT_IN)
 _DANCER = int(AxisId.DANCER)
-_THREADED = int(WebEnd.THREADED)
+_CHANGER = int(AxisId.CHANGER)
+_THREADED, _TRAILING = int(WebEnd.THREADED), int(WebEnd.TRAILING)
 _AIR = int(Place.AIR)
 _ENABLED = int(PowerState.OPERATION_ENABLED)
 _R1, _R2, _R3 = int(Rule.ARM_BELOW_CLEARANCE), int(Rule.TABLE_AT_PLACEMENT), 3
@@ -29,6 +30,9 @@ _CLAMPED_M = 0.0002  # a finger this near its end holds
 _FOLDED_M = 0.00003  # and this near it presses the web no further
 _SWEEP_M_S = 0.02
 _WRAPPING_RAD = 0.05
+_TURNING_RAD = 0.01
+_AT_END_M = 0.001
+_PI = 3.141592653589793
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -53,6 +57,8 @@ def _touch_down(plant: Any, station: Any, arm: int) -> None:
         low = max(low, station.axes[_FINGER + 4 * free + 2 * finger + 1].position_m)
     if station.judge.edges[free].inside or low > plant.judge.finger_margin_m:
         count_violation(station, _R5, free, low)
+    if station.stack_clamped:
+        count_violation(station, _R4, 2 + free, 0.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -146,6 +152,9 @@ def _unclamp(plant: Any, station: Any, edge: int) -> None:
     judge.edges[edge].folded = 0
     if station.web.end != _THREADED or station.web.wrapped_rad > _WRAPPING_RAD or judge.spoilt:
         return
+    bare = station.stack_count == 0 and not station.web.clamped_by_fingers
+    if station.stack_clamped or bare:
+        return
     side = 1.0 if edge == 1 else -1.0
     new = judge.edges[1 - edge]
     early = not new.down or judge.now_ns - new.down_ns < plant.judge.finger_lead_ns
@@ -188,6 +197,7 @@ def _check_fold(plant: Any, station: Any) -> None:
     """Rule 5: outside the window the fold is held by its fingers."""
     web, judge = station.web, station.judge
     loose = web.end != _THREADED or not web.clamped_by_fingers or judge.spoilt
+    loose = loose or station.stack_clamped
     if loose or web.wrapped_rad > _WRAPPING_RAD:
         judge.active[_R5, 0] = 0
         return
@@ -202,6 +212,7 @@ def _check_tension(plant: Any, station: Any) -> None:
     """Rule 10: while a cell is stacked the web is taut, the dancer free, the nip holds."""
     web, judge = station.web, station.judge
     working = judge.layer_count > 0 and web.end == _THREADED and web.wrapped_rad < _WRAPPING_RAD
+    working = working or web.end == _TRAILING
     if not working or judge.spoilt or station.emergency_stop:
         for slot in range(4):
             judge.active[_R10, slot] = 0
@@ -211,6 +222,32 @@ def _check_tension(plant: Any, station: Any) -> None:
     observe(station, _R10, 1, abs(dancer) >= plant.dancer_stop_m, dancer)
     observe(station, _R10, 2, web.slips == 1, web.tension_dancer_n)
     observe(station, _R10, 3, web.loop_blocked == 1, web.loop_m)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _check_changer(plant: Any, station: Any) -> None:
+    """While the changer turns its stack is clamped (rule 5), and nothing is in its way (rule 8).
+
+    The tail between old and new cell is cut before the table moves (rule 10).
+    """
+    judge = station.judge
+    away = abs(station.load_m - plant.table_end_m) > _AT_END_M
+    observe(station, _R10, 5, station.wrapping.uncut == 1 and away, station.load_m)
+    turning = abs(station.axes[_CHANGER].position_m - _PI * station.plate) > _TURNING_RAD
+    if not turning:
+        judge.active[_R5, 4] = 0
+        judge.active[_R8, 5] = 0
+        judge.active[_R8, 6] = 0
+        return
+    loose = station.stack_count > 0 and not station.stack_clamped and not judge.spoilt
+    observe(station, _R5, 4, loose, station.axes[_CHANGER].position_m)
+    low = judge.edges[0].inside == 1 or judge.edges[1].inside == 1
+    for arm in range(2):
+        x, z = station.axes[_ARM_X + 2 * arm], station.axes[_ARM_X + 2 * arm + 1]
+        over = x.position_m > -0.6 * plant.transfer_m
+        low = low or (over and z.position_m < 0.5 * plant.arm_up_m)
+    observe(station, _R8, 5, low, station.axes[_CHANGER].position_m)
+    observe(station, _R8, 6, away, station.load_m)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -239,6 +276,7 @@ def judge_step(plant: Any, station: Any) -> None:
         _check_holding(plant, station, gripper)
     _check_fold(plant, station)
     _check_tension(plant, station)
+    _check_changer(plant, station)
     left = plant.table_end_m - plant.sheet_half_length_m[0] - station.axes[_ARM_X].position_m
     right = plant.table_end_m - plant.sheet_half_length_m[1] - station.axes[_ARM_X + 2].position_m
     gap = left + right

@@ -230,28 +230,19 @@ def _is_good(plant: Any, row: Any) -> bool:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def record_unloading(plant: Any, station: Any) -> None:
-    """The stack has left the table: its cell is judged and the next one begins."""
-    judge = station.judge
-    row = judge.cells[judge.cells_unloaded % CELLS_MAX]
+def capture_cell(judge: Any, row: Any) -> None:
+    """The stack leaves the table: what was laid is known, and the next cell may begin."""
     row.cell = judge.cell
     row.sheets = judge.layer_count
     row.doubles = judge.doubles
     row.first_ns = judge.first_ns
     row.last_ns = judge.last_ns
-    row.unloaded_ns = judge.now_ns
     for edge in range(4):
         row.overhang_min_m[edge] = judge.overhang_min_m[edge]
-    row.wraps = judge.wraps
     clear_tension(row.tension)
     add_tension(row.tension, judge.tension_cell)
     row.in_order = judge.in_order
-    row.taped = station.taped
-    row.hipot_bad = station.hipot_bad
     row.splice = judge.splice
-    row.good = _is_good(plant, row)
-    judge.cells_unloaded += 1
-    judge.cells_good += np.int64(row.good)
     if judge.layer_count > 1:
         judge.interval_s += np.float64(judge.last_ns - judge.first_ns) * 1e-9
         judge.interval_count += judge.layer_count - 1
@@ -260,3 +251,29 @@ def record_unloading(plant: Any, station: Any) -> None:
     judge.cell += 1
     clear_tension(judge.tension_pending)
     clear_tension(judge.tension_cell)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def record_unloading(
+    plant: Any, judge: Any, captured: Any, wraps: float, taped: int, hipot_bad: int
+) -> None:
+    """A captured cell leaves the machine: it is judged by what has become of it."""
+    row = judge.cells[judge.cells_unloaded % CELLS_MAX]
+    row.cell = captured.cell
+    row.sheets = captured.sheets
+    row.doubles = captured.doubles
+    row.first_ns = captured.first_ns
+    row.last_ns = captured.last_ns
+    row.unloaded_ns = judge.now_ns
+    for edge in range(4):
+        row.overhang_min_m[edge] = captured.overhang_min_m[edge]
+    row.wraps = wraps
+    clear_tension(row.tension)
+    add_tension(row.tension, captured.tension)
+    row.in_order = captured.in_order
+    row.taped = taped
+    row.hipot_bad = hipot_bad
+    row.splice = captured.splice
+    row.good = _is_good(plant, row)
+    judge.cells_unloaded += 1
+    judge.cells_good += np.int64(row.good)

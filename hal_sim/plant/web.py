@@ -18,8 +18,10 @@ from hal_sim.plant.fold import free_length
 _X, _WRAP = int(AxisId.TABLE_X), int(AxisId.WRAP)
 _DANCER, _FEED, _UNWIND = int(AxisId.DANCER), int(AxisId.FEED), int(AxisId.UNWIND)
 _EDGE_AXIS = int(AxisId.EDGE)
+_CHANGER = int(AxisId.CHANGER)
 _ARM_X, _FINGER = int(AxisId.ANODE_ARM_X), int(AxisId.FINGER_LEFT_FRONT_IN)
 _THREADED, _CUT, _BROKEN = int(WebEnd.THREADED), int(WebEnd.CUT), int(WebEnd.BROKEN)
+_TRAILING = int(WebEnd.TRAILING)
 _FEED_NOISE, _EDGE_NOISE = int(Stream.FEED), int(Stream.EDGE)
 _PI = 3.141592653589793
 _INNER = 2  # the spans are stiff: half steps
@@ -82,6 +84,16 @@ def thread_web(plant: Any, station: Any) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def trail_web(station: Any) -> None:
+    """The changer begins to turn the stack away, and the web with it."""
+    web = station.web
+    web.turn_start_rad = station.axes[_CHANGER].position_m
+    web.tail_m = 0.0
+    web.laid_m = web.demand_m
+    web.end = _TRAILING
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def catch_web(station: Any) -> None:
     """The blade is through: the cutter's clamp holds the roller-side end, torn or cut."""
     web = station.web
@@ -99,12 +111,19 @@ def catch_web(station: Any) -> None:
 def _demand(plant: Any, station: Any) -> float:
     """Web that lies beyond the guide: laid, free and wrapped; the cutter holds it where it was."""
     web = station.web
+    if web.end == _TRAILING:
+        web.touches_beam = 0
+        turned = abs(station.axes[_CHANGER].position_m - web.turn_start_rad)
+        web.tail_m = plant.tail_m * turned / _PI
+        return web.laid_m + web.tail_m
     if web.end != _THREADED:
         web.touches_beam = 0
         return web.demand_m
     length, touches = path_to_fold(plant, station, web.side)
     web.touches_beam = touches
     wrap = station.axes[_WRAP].position_m
+    if station.wrapping.count:  # the head is busy there
+        web.wrap_start_rad = wrap
     web.wrap_start_rad = min(web.wrap_start_rad, wrap)
     web.wrapped_rad = wrap - web.wrap_start_rad
     return web.laid_m + length + web.wrapped_rad * 2.0 * plant.half_pitch_m / _PI

@@ -46,7 +46,9 @@ def _sense_hipot(plant: Any, station: Any, output: Any, inputs: Any) -> None:
     """The insulation tester shows a value as long as its test is on."""
     if output.hipot_test and not station.hipot_test:
         spread = 1.0 + 0.05 * draw_normal(station.streams, _HIPOT)
-        station.hipot_ohm = plant.hipot_good_ohm * spread * (1e-4 if station.hipot_bad else 1.0)
+        place = station.wrapping
+        bad = place.hipot_bad if place.count else station.hipot_bad
+        station.hipot_ohm = plant.hipot_good_ohm * spread * (1e-4 if bad else 1.0)
     station.hipot_test = output.hipot_test
     inputs.hipot_resistance_ohm = station.hipot_ohm if output.hipot_test else 0.0
 

@@ -274,6 +274,39 @@ class ScriptedStation:
         self.station["feeders"]["staged"]["count"] = 0  # taken away by hand
         self.cycle(50)
 
+    def fold_last_layer(self) -> None:
+        """Arms up and back, the table to the right, the stack held by its plate's clamp."""
+        arm = AxisId.ANODE_ARM_X
+        self.move({arm + 1: UP_M, arm + 3: UP_M})
+        self.move({arm: BACK_M, arm + 2: BACK_M}, 0.3)
+        self.move({AxisId.TABLE_X: 0.1}, 0.4)
+        self.outputs["stack_clamp"] = 1
+        self.cycle(50)
+
+    def turn(self, goal_rad: float = np.pi) -> None:
+        """The changer turns; at its end the empty plate takes the web."""
+        self.move({AxisId.CHANGER: goal_rad, AxisId.TABLE_Z: 0.0}, 1.0)
+        self.outputs["stack_clamp"] = 0
+        self.cycle(100)
+
+    def change(self) -> None:
+        """The stack goes to the wrapping place, its tail is cut."""
+        self.fold_last_layer()
+        self.fingers(1, True, False)
+        self.fingers(1, False, False)
+        self.turn()
+        self.move({AxisId.CUT: 0.04})
+        self.move({AxisId.CUT: 0.0})
+
+    def wrap_up(self) -> None:
+        """Wrap, tape and convey what stands at the wrapping place."""
+        self.move({AxisId.WRAP: 2.0 * np.pi}, 1.0)
+        self.move({AxisId.TAPE: 0.03})
+        self.move({AxisId.TAPE: 0.0})
+        self.outputs["conveyor"] = 1
+        self.cycle(400)
+        self.outputs["conveyor"] = 0
+
     # -- what came of it ------------------------------------------------------------------------
 
     def violations(self) -> dict[int, int]:
