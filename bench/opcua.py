@@ -289,6 +289,9 @@ async def measure(
             if task.done():
                 task.result()  # a watcher that failed measures nothing
             task.cancel()
+        # A cancellation that meets an answer is lost (asyncio.wait_for): the connection's end is not.
+        for each in watchers:
+            each.channel.hang_up()
         await asyncio.gather(*tasks, return_exceptions=True)
     finally:
         for each in watchers:

@@ -68,10 +68,10 @@ async def _plant(folder: Path, identity: Any) -> Any:
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for each in watchers:
+        for each in watchers:  # before the tasks: one that lost its cancellation would wait on
             if hasattr(each, "channel"):
                 each.channel.hang_up()
+        await asyncio.gather(*tasks, return_exceptions=True)
         server.kill()
         await server.wait()
 

@@ -210,8 +210,8 @@ async def story(run: Run) -> None:
     finally:
         await node.stop()
         if machine.poll() is None:
-            machine.kill()
-            machine.wait()
+            machine.terminate()
+            machine.wait(WAIT_S_MAX)
     print(f"gateways served after {run.starts_s()} s; {resident_mb:.0f} MB after a job")
     assert len(run.starts_s()) == 3
 
