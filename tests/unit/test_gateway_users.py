@@ -1,6 +1,7 @@
 """Users, passwords, lock-out and the trust list, without a server."""
 
 import datetime
+import json
 import stat
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from typer.testing import CliRunner
 
 from controller.gateway.commands import trust_app, users_app
+from controller.gateway.opcua.audit import ANYBODYS_LINES_A_MINUTE_MAX, AuditLog
 from controller.gateway.opcua.certificates import (
     CertificateError,
     Identity,
@@ -233,6 +235,20 @@ def test_an_ordinary_certificate_cannot_issue_others(pki: Path) -> None:
 
 
 # -- the command line -------------------------------------------------------------------------
+
+
+def test_a_hostile_network_cannot_fill_the_disk_with_audit_lines(tmp_path: Path) -> None:
+    now_s = [0.0]
+    log = AuditLog(tmp_path / "audit.log", lambda: now_s[0])
+    written = [log.write_limited("connection", source="192.0.2.1") for _ in range(1000)]
+    assert written == [True] * ANYBODYS_LINES_A_MINUTE_MAX + [False] * 900
+    log.write("login", user="somebody")  # what needs a certificate is never held back
+    now_s[0] = 61.0
+    assert log.write_limited("connection", source="192.0.2.1")
+    log.close()
+    rows = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    assert len(rows) == ANYBODYS_LINES_A_MINUTE_MAX + 3
+    assert [row.get("count") for row in rows[-3:]] == [None, 900, None]
 
 
 def test_an_integrators_day(tmp_path: Path) -> None:

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+ANYBODYS_LINES_A_MINUTE_MAX = 100
+
 
 class AuditLog:
     """Appends lines and syncs them: what was audited survives the process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._minute_s = float("-inf")
+        self._written = self._held_back = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o600)
@@ -23,6 +28,23 @@ class AuditLog:
         row |= {key: _short(value) for key, value in details.items() if value is not None}
         os.write(self._descriptor, (json.dumps(row, default=str) + "\n").encode())
         self.on_write(row)
+
+    def write_limited(self, action: str, **details: Any) -> bool:
+        """Append a line that anybody on the network can cause; tell whether it was written.
+
+        Beyond a hundred a minute they are counted; the count comes with the first of a later minute.
+        """
+        now_s = self._clock()
+        if now_s >= self._minute_s + 60.0:
+            if self._held_back:
+                self.write(action, status="not written", count=self._held_back)
+            self._minute_s, self._written, self._held_back = now_s, 0, 0
+        if self._written >= ANYBODYS_LINES_A_MINUTE_MAX:
+            self._held_back += 1
+            return False
+        self._written += 1
+        self.write(action, **details)
+        return True
 
     def close(self) -> None:
         """Sync and close the file."""

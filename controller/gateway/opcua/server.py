@@ -23,7 +23,6 @@ from controller.gateway.opcua.audit import AuditLog
 from controller.gateway.opcua.browsing import Browsing
 from controller.gateway.opcua.certificates import (
     WARNING_DAYS,
-    CertificateError,
     TrustList,
     own_identity,
 )
@@ -152,11 +151,7 @@ class GatewayServer:
 
     def check_certificate(self, blob: bytes, source: str) -> bytes:
         """Return the DER of a trusted client certificate; CertificateError otherwise."""
-        try:
-            certificate = self.trust.check(blob, datetime.datetime.now(datetime.UTC))
-        except CertificateError as error:
-            log.warning("client certificate refused", source=source, status=error.status)
-            raise
+        certificate = self.trust.check(blob, datetime.datetime.now(datetime.UTC))
         return certificate.public_bytes(serialization.Encoding.DER)
 
     async def serve(self, channel: Channel, request: Request) -> Any:
@@ -171,7 +166,8 @@ class GatewayServer:
 
     def refused(self, source: str, reason: str, status: str) -> None:
         """Audit a refused connection."""
-        self.audit.write("connection", source=source, status=status, reason=reason)
+        if self.audit.write_limited("connection", source=source, status=status, reason=reason):
+            log.warning("connection refused", source=source, status=status)
 
     # -- housekeeping ---------------------------------------------------------------------------
 
