@@ -64,6 +64,7 @@ def _measure(cases: list[Case], cells: int, seeds: range) -> Iterator[dict[str, 
         for done, (case, run) in enumerate(_run_all(jobs, cells), 1):
             runs[case].append(run)
             progress(done / len(jobs))
+            _tell(f"{done} of {len(jobs)}: {case.machine_class} {case.controller}, seed {run.seed}")
     for case in cases:
         ordered = sorted(runs[case], key=lambda run: run.seed)
         yield {
@@ -74,6 +75,12 @@ def _measure(cases: list[Case], cells: int, seeds: range) -> Iterator[dict[str, 
             "cells_wanted": cells * len(ordered),
             **pooled(ordered),
         }
+
+
+def _tell(line: str) -> None:
+    """For those who watch a log instead of a terminal."""
+    if not sys.stderr.isatty():
+        print(line, file=sys.stderr, flush=True)
 
 
 def _run_all(jobs: list[tuple[Case, int]], cells: int) -> "Iterator[tuple[Case, Run]]":
