@@ -19,6 +19,7 @@ _RIGHT_FINGER = int(AxisId.FINGER_RIGHT_FRONT_IN)
 FINGER_OVER_M = 0.0065  # a finger this far in has the web under it for certain
 DIFFERENCE_S = 0.0005
 PI = 3.141592653589793
+MEAN_AGE_MAX_NS = 100_000_000  # of a reading that the mean tension follows
 MEAN_TRIM_SHARE = 0.1  # of the dancer's force, that load-cell feedback may use
 
 
@@ -184,14 +185,23 @@ def _wanted_tension(station, plan):
 
 
 @kernel
-def _follow_mean_tension(station, inputs, plan, period_s):
-    """Load-cell feedback: the dancer's force slowly takes a lasting error away."""
+def _follow_tension(station, inputs, plan, age_ns, period_s):
+    """Load-cell feedback: a lasting error goes slowly, and what repeats is learned.
+
+    A reading older than two periods came late by who knows how much: nothing is learned from it.
+    """
     web = station.web
+    late = age_ns > 2e9 * period_s
+    if late:
+        station.learning.count = 0
+    if age_ns > MEAN_AGE_MAX_NS:
+        return
     error = _wanted_tension(station, plan) - inputs.tension_n
     bound = 2.0 * MEAN_TRIM_SHARE * plan.web.tension_n
     trim = web.mean_trim_n + 2.0 * plan.web.tension_gain_1_s * error * period_s
     web.mean_trim_n = min(max(trim, -bound), bound)
-    learn_tension(station, plan, -error)
+    if not late:
+        learn_tension(station, plan, -error)
 
 
 @kernel
@@ -227,7 +237,8 @@ def step_web(state, station_index, inputs, outputs, plan, stacking, period_s):
     feed.acceleration_m_s2 = acceleration + lag * jerk
     web.acceleration_m_s2 = acceleration
     if stacking:
-        _follow_mean_tension(station, inputs, plan, period_s)
+        age_ns = state.machine.time_ns - inputs.tension_stamp_ns
+        _follow_tension(station, inputs, plan, age_ns, period_s)
     outputs.axes[_DANCER].force_offset_n = _dancer_force(station, plan, acceleration)
     step_unwind(station, inputs, plan, length + web.trim_m, speed + 2.0 * change, period_s)
     limits = plan.axes[_EDGE]

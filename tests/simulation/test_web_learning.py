@@ -89,6 +89,26 @@ def test_learning_takes_away_what_a_wrong_mode_leaves(plan: CyclePlan) -> None:
     assert rms[1] < 0.75 * rms[0]  # what remains is noise, 0.027 N of it
 
 
+def test_nothing_is_learned_from_a_reading_that_stands_still(plan: CyclePlan) -> None:
+    simulation = Simulation(MACHINE, PLANT, RECIPE, SEED, plan=plan)
+    simulation.reset()
+    simulation.command(CommandCode.START)
+    simulation.run_until(lambda: int(simulation.station()["status"]["sheet"]) == 20, CELL_S)
+    force_n = simulation.station()["learned"]["force_n"]
+    learned = force_n.copy()
+    simulation.run(0.3)
+    assert not np.array_equal(force_n, learned)
+    _truth(simulation)["tension_frozen"] = 1
+    simulation.run(0.003)
+    learned, trim_n = force_n.copy(), float(simulation.station()["web"]["mean_trim_n"])
+    simulation.run(0.1)
+    assert np.array_equal(force_n, learned)
+    assert float(simulation.station()["web"]["mean_trim_n"]) != trim_n
+    trim_n = float(simulation.station()["web"]["mean_trim_n"])
+    simulation.run(0.3)
+    assert float(simulation.station()["web"]["mean_trim_n"]) == trim_n
+
+
 def test_the_roll_is_measured_by_what_comes_off_it(plan: CyclePlan) -> None:
     simulation = Simulation(MACHINE, PLANT, RECIPE, SEED, plan=plan)
     _make(simulation, 1)
