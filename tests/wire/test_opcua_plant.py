@@ -262,7 +262,7 @@ def test_results_are_offered_in_order_until_acknowledged(stage: Stage) -> None:
                 1,
             )
         content = json.loads(got["outputs"][1]["resultContent"][0])
-        assert content["lots"] == {"anode": "A-17"}
+        assert content["lots"]["anode"] == "A-17"
         assert len(content["layers"]) == 3
         latest = await call(
             node, bench, "ResultManagement", "GetLatestResult", {"type": "Int32", "value": 0}
