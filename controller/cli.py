@@ -66,6 +66,7 @@ def run(
     seconds: Annotated[float | None, typer.Option(min=0, help="End after this time.")] = None,
     cells: Annotated[int | None, typer.Option(min=1, help="End after this many cells.")] = None,
     manual: Annotated[bool, typer.Option(help="Leave Reset and Start to the operator.")] = False,
+    dry: Annotated[bool, typer.Option(help="Cycle without material, in Maintenance mode.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated machine.")] = 1,
     as_json: Json = False,
 ) -> None:
@@ -74,7 +75,15 @@ def run(
     from controller import supervisor
 
     status = supervisor.run(
-        config, recipe, plant, seconds, cells, manual=manual, seed=seed, as_json=as_json
+        config,
+        recipe,
+        plant,
+        seconds,
+        cells,
+        manual=manual,
+        seed=seed,
+        as_json=as_json,
+        dry=dry,
     )
     raise typer.Exit(status)
 
@@ -155,6 +164,56 @@ def plan(
     from controller.planning.command import plan_command
 
     plan_command(settings["machine"], settings["recipe"], png=png, as_json=as_json)
+
+
+@app.command()
+def identify(
+    config: Config,
+    plant: Plant,
+    recipe: Recipe,
+    station: Annotated[int, typer.Option(min=1, max=8, help="Station.")] = 1,
+    running: Annotated[bool, typer.Option(help="On the machine that runs, not simulated.")] = False,
+    pid: Annotated[int | None, typer.Option(help="Its supervisor, where several run.")] = None,
+    keep: Annotated[
+        bool, typer.Option(help="Keep the mode: the next plan is made for it.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated machine.")] = 1,
+    png: Annotated[Path | None, typer.Option(help="Draw response and fit here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let the empty table move, measure, and fit the mode it swings in."""
+    settings = _load(config, recipe, plant)
+    if station > len(settings["machine"].stations):
+        _refuse([f"--station {station}: the machine has {len(settings['machine'].stations)}"])
+    if running:
+        from controller.runtime import compile_gate
+
+        compile_gate.enter()
+    else:
+        _pass_gate(config, plant)
+    from controller.planning.identify_command import identify_command
+
+    status = identify_command(
+        settings, station - 1, seed, running=running, pid=pid, keep=keep, png=png, as_json=as_json
+    )
+    raise typer.Exit(status)
+
+
+@app.command(context_settings={"allow_extra_args": False})
+def order(
+    code: Annotated[str, typer.Argument(help="A command: reset, start, jog, step, set_mode ...")],
+    value: Annotated[float, typer.Argument(help="Its value.")] = 0.0,
+    station: Annotated[int, typer.Option(min=1, max=8, help="Station.")] = 1,
+    axis: Annotated[str | None, typer.Option(help="Axis of a jog, by name.")] = None,
+    index: Annotated[int, typer.Option(help="Index, where a command has one.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, max=60, help="Hold a jog key so long.")] = 0.5,
+    pid: Annotated[int | None, typer.Option(help="The supervisor, where several run.")] = None,
+) -> None:
+    """Give the running machine a command and print its answer."""
+    from controller.panel import order_command
+
+    status = order_command(code, value, station - 1, axis, index, seconds, pid)
+    raise typer.Exit(status)
 
 
 _FORWARDED: Any = {

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from controller.child import EXIT_REFUSED, StartRefused, follow_parent
 from controller.dry_cycle import Part, run_dry_cycle, warm_up_command
+from controller.retention import STATE_FOLDER, learned_slots, restore
 from controller.runtime import compile_gate
 from controller.settings.fieldbus import load_topology
 from controller.settings.loader import load_machine, load_settings
@@ -53,6 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--interface", help="instead of the topology file's")
     parser.add_argument("--lockstep", action="store_true", help="virtual slaves without a socket")
+    parser.add_argument("--state-dir", type=Path, default=STATE_FOLDER)
     return parser.parse_args()
 
 
@@ -75,6 +77,7 @@ def _run(arguments: argparse.Namespace, view: SharedView) -> int:
         simulated = part is Part.SIMULATOR
         build = assembly.build_simulated if simulated else assembly.build_lockstep
         machine = build(settings, plant, plans, arguments.seed)
+        restore(learned_slots(arguments.state_dir, settings), machine.state[0], _say)
         result = drive(machine, settings, view, Simulated())
         result["figures"] = assembly.judge_figures(machine)
     with os.fdopen(arguments.result_fd, "w") as file:
@@ -91,6 +94,7 @@ def _run_on_bus(
 
     with bus_on_line(load_topology(settings, arguments.interface), _say) as bus:
         machine = build_on_bus(settings, bus.context, plans)
+        restore(learned_slots(arguments.state_dir, settings), machine.state[0], _say)
         return drive(machine, settings, view, bus) | bus_result(bus)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from controller.shared.commands import CommandCode
 from controller.shared.conditions import ConditionId
-from controller.shared.packml import State
+from controller.shared.packml import Mode, State
 from controller.shared.view import SharedView
 
 _NEXT = {
@@ -20,11 +20,13 @@ class Operator:
     What it stops for later is a person's to judge: nothing is restarted.
     """
 
-    def __init__(self, view: SharedView, cells: int | None) -> None:
+    def __init__(self, view: SharedView, cells: int | None, dry: bool = False) -> None:
         self._view = view
         self._cells = cells
         self._sent = 0
-        self._cells_told = False
+        self._first = [(CommandCode.SET_CELLS, float(cells or 0))]
+        if dry:
+            self._first.append((CommandCode.SET_MODE, float(Mode.MAINTENANCE)))
         self.started = False
 
     @property
@@ -41,9 +43,8 @@ class Operator:
         waiting = self._sent and self._view.answer(self._sent) is None
         if machine is None or waiting or self.started or _lacks_plan(machine):
             return
-        if not self._cells_told:
-            self._cells_told = True
-            self._send(CommandCode.SET_CELLS, float(self._cells or 0))
+        if self._first:
+            self._send(*self._first.pop(0))
             return
         state = State(int(machine["state"]))
         self.started = state in (State.STARTING, State.EXECUTE)

@@ -41,9 +41,10 @@ class Simulation:
         seed: int,
         faults: Path | None = None,
         plan: CyclePlan | None = None,
+        dry: bool = False,
     ) -> None:
         stations = range(len(machine.stations))
-        self.plans = [plan or make_plan(machine, recipe, index) for index in stations]
+        self.plans = [plan or make_plan(machine, recipe, index, dry=dry) for index in stations]
         slots = new_plans(len(machine.stations))
         for index, made in enumerate(self.plans):
             slots[2 * index] = made.record[0]
@@ -74,9 +75,11 @@ class Simulation:
             raise SimulationStuck(f"exchange failed at {self.virtual_s:.3f} s")
         self._store_records()
 
-    def command(self, code: CommandCode, value: float = 0.0, station: int = 0) -> CommandResult:
+    def command(
+        self, code: CommandCode, value: float = 0.0, station: int = 0, index: int = 0
+    ) -> CommandResult:
         """Send a command, run until it is answered and return the answer."""
-        sequence = self.view.send(code, station=station, value=value)
+        sequence = self.view.send(code, station=station, index=index, value=value)
         for _ in range(20):
             self.run(self.machine.period_ns * 1e-9)
             answer = self.view.answer(sequence)

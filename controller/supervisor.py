@@ -18,6 +18,7 @@ from controller.console import StatusLine
 from controller.display import show_result
 from controller.operator_panel import Operator
 from controller.processes import Child
+from controller.retention import STATE_FOLDER, Keeper, learned_slots
 from controller.settings.loader import load_machine
 from controller.shared.commands import CommandCode
 from controller.shared.histogram import percentile_ns
@@ -38,7 +39,13 @@ class Supervisor:
     """One run of the machine: its memory, its processes and its end."""
 
     def __init__(
-        self, config: Path, recipe: Path, plant: Path, seed: int, say: Callable[[str], None]
+        self,
+        config: Path,
+        recipe: Path,
+        plant: Path,
+        seed: int,
+        say: Callable[[str], None],
+        dry: bool = False,
     ) -> None:
         settings = load_machine(config)
         self._core_cpu = settings.real_time.core_cpu
@@ -46,6 +53,7 @@ class Supervisor:
         self.result_fd = os.memfd_create("foldline-result")
         self.view = SharedView.attach(self.memory_fd, ProcessId.SUPERVISOR)
         self.say = say
+        self._keeper = Keeper(learned_slots(STATE_FOLDER, settings), self.view, say)
         self.core_died = False
         self._silent = False
         self._ending = threading.Event()
@@ -55,7 +63,7 @@ class Supervisor:
         self.core = Child(
             "core", ["controller.core", *memory, *core], (*fds, self.result_fd), restart=False
         )
-        plan = [*memory, "--recipe", str(recipe), "--slot", "0"]
+        plan = [*memory, "--recipe", str(recipe), "--slot", "0", *(["--dry"] if dry else [])]
         self.planner = Child("planner", ["controller.planning.process", *plan], fds, restart=False)
         gateway = ["controller.gateway.process", *memory, "--recipe", str(recipe)]
         self.gateway = Child("gateway", gateway, fds)
@@ -109,6 +117,7 @@ class Supervisor:
         for child in (self.planner, self.gateway, self.io, *self._hardware_children()):
             self._tell(child.watch())
         self._watch_core()
+        self._keeper.turn()
         if self.refused or self._hardware_never_came():
             self.ask_to_end()
 
@@ -167,6 +176,7 @@ class Supervisor:
         for child in others:
             if not child.end(OTHERS_END_S_MAX):
                 self.say(f"{child.name} did not end and was killed")
+        self._keeper.turn()
         return self._result()
 
     def _wait_for_core(self, timeout_s: float) -> None:
@@ -213,19 +223,20 @@ def run(
     manual: bool = False,
     seed: int = 1,
     as_json: bool = False,
+    dry: bool = False,
 ) -> int:
     """Run the machine until a signal, `seconds` of its loop or `cells` cells; return the status.
 
-    Without `manual` it is reset and started as an operator at the panel would. The result is printed as a
-    table or as one JSON object.
+    Without `manual` it is reset and started as an operator at the panel would, with `dry` without
+    material. The result is printed as a table or as one JSON object.
     """
     with StatusLine() as line:
-        supervisor = Supervisor(config, recipe, plant, seed, line.say)
+        supervisor = Supervisor(config, recipe, plant, seed, line.say, dry)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, supervisor.ask_to_end)
         try:
             supervisor.start()
-            _watch(supervisor, line, Operator(supervisor.view, cells), seconds, manual)
+            _watch(supervisor, line, Operator(supervisor.view, cells, dry), seconds, manual)
         finally:
             result = supervisor.end()
     show_result("Run", result, as_json)

@@ -11,6 +11,7 @@ from controller.gateway.snapshot import wall_time
 from controller.shared.alarms import ALARMS, AlarmId
 from controller.shared.commands import CommandCode, CommandResult
 from controller.shared.events import EventKind
+from controller.shared.jog import GUARD_TEXTS, Guard
 from controller.shared.packml import Mode, State
 from controller.shared.records import Verdict
 from drivers.image import AxisId
@@ -101,6 +102,15 @@ def _overrun(code: int, value: float, event: Any) -> dict[str, Any]:
     return {"periods_missed": int(value), "level": "warning"}
 
 
+def _setting(code: int, value: float, event: Any) -> dict[str, Any]:
+    return {"setting": _name(CommandCode, code), "index": int(event["index"]), "value": value}
+
+
+def _jog_refused(code: int, value: float, event: Any) -> dict[str, Any]:
+    axis = _name(AxisId, int(event["index"]))
+    return {"axis": axis, "reason": GUARD_TEXTS[Guard(code)], "level": "warning"}
+
+
 def _name(table: Any, number: int) -> str:
     return table(number).name if number in list(table) else str(number)
 
@@ -115,6 +125,8 @@ _DETAILS = {
     EventKind.CELL_STARTED: _cell,
     EventKind.CELL_FINISHED: _cell,
     EventKind.OVERRUN: _overrun,
+    EventKind.SETTING_CHANGED: _setting,
+    EventKind.JOG_REFUSED: _jog_refused,
 }
 
 

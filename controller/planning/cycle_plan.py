@@ -104,8 +104,12 @@ def make_plan(
     recipe: RecipeSettings,
     station_index: int = 0,
     progress: Progress | None = None,
+    dry: bool = False,
 ) -> CyclePlan:
-    """Compute a station's cycle plan; PlanRefused where the recipe cannot be made on it."""
+    """Compute a station's cycle plan; PlanRefused where the recipe cannot be made on it.
+
+    dry: a cycle without material, the web held by the cutter.
+    """
     station = machine.stations[station_index]
     _check_recipe(station, recipe)
     bound = ideal_bound(station)
@@ -119,7 +123,8 @@ def make_plan(
     _fill_cams(record, cams, times)
     _fill_sections(record, times)
     _fill_learning(record, machine, station, recipe)
-    _fill_routines(record, routines(station, recipe))
+    _fill_routines(record, routines(station, recipe, dry))
+    record["dry"] = dry
     record["valid"] = 1
     record["identity"] = np.frombuffer(hashlib.sha256(plan.tobytes()).digest(), np.uint8)
     change_s = change_seconds(station, recipe, times.period_s)
@@ -250,6 +255,8 @@ def _fill_parameters(
     record["master_acceleration_1_s"] = machine.master.acceleration_1_s
     record["master_jerk_1_s2"] = machine.master.jerk_1_s2
     record["creep_speed"] = 0.25
+    record["jog_share"] = machine.manual.jog_share
+    record["jog_dead_man_ns"] = int(machine.manual.dead_man_s * 1e9)
     record["mode_omega_rad_s"] = 2.0 * np.pi * station.table_mode.frequency_hz
     record["load_quiet_m"] = residual_amplitude(station)
     for row, share in enumerate((0.0, 1.0)):

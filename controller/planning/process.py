@@ -1,7 +1,8 @@
 """The planner process: short-lived; computes plans and writes them whole into idle slots.
 
 Run as `python -m controller.planning.process --memory-fd N --config F --recipe F --slot S [S ...]`,
-with one slot for all stations or one for each.
+with one slot for all stations or one for each; `--dry` for a cycle without material, `--state-dir D`
+for where identified modes are kept.
 """
 
 import argparse
@@ -17,7 +18,9 @@ if __name__ == "__main__":
     compile_gate.enter()  # before anything brings numba
 
 from controller.planning.cycle_plan import make_plan
+from controller.planning.identified import with_identified_modes
 from controller.planning.timeline import PlanRefused
+from controller.retention import STATE_FOLDER
 from controller.settings.document import SettingsError
 from controller.settings.loader import load_machine, load_recipe
 from controller.shared.commands import CommandCode, CommandResult
@@ -29,13 +32,23 @@ EXIT_NOT_TAKEN = 3
 TAKEN_WITHIN_S = 5.0
 
 
-def write_plans(view: SharedView, config: Path, recipe: Path, slots: list[int]) -> bool:
+def write_plans(
+    view: SharedView,
+    config: Path,
+    recipe: Path,
+    slots: list[int],
+    folder: Path = STATE_FOLDER,
+    dry: bool = False,
+) -> bool:
     """Compute every station's plan, write all, and activate them; False when the core refuses.
 
     Nothing is written before all are computed, so a refused recipe leaves the machine as it was.
     """
-    machine, made = load_machine(config), load_recipe(recipe)
-    plans = [make_plan(machine, made, index) for index in range(len(machine.stations))]
+    machine, words = with_identified_modes(load_machine(config), folder)
+    for word in words:
+        print(f"planner: {word}", file=sys.stderr)
+    made = load_recipe(recipe)
+    plans = [make_plan(machine, made, index, dry=dry) for index in range(len(machine.stations))]
     slots = slots * len(plans) if len(slots) == 1 else slots
     for index, (plan, slot) in enumerate(zip(plans, slots, strict=True)):
         sequence = view.write_plan(index, slot, plan.record[0])
@@ -74,10 +87,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--recipe", type=Path, required=True)
     parser.add_argument("--slot", type=int, choices=(0, 1), nargs="+", required=True)
+    parser.add_argument("--state-dir", type=Path, default=STATE_FOLDER)
+    parser.add_argument("--dry", action="store_true", help="a cycle without material")
     options = parser.parse_args(arguments)
     view = SharedView.attach(options.memory_fd, ProcessId.PLANNER)
     try:
-        taken = write_plans(view, options.config, options.recipe, options.slot)
+        taken = write_plans(
+            view, options.config, options.recipe, options.slot, options.state_dir, options.dry
+        )
     except (PlanRefused, SettingsError) as refused:
         print(f"plan refused: {refused}", file=sys.stderr)
         return EXIT_REFUSED

@@ -12,6 +12,9 @@ PI = 3.141592653589793
 STEP_TIMEOUT_S = 10.0
 CUT_M = 0.040
 TAPE_M = 0.030
+# Where the table goes to be identified, in half strokes; it ends where it parks.
+IDENTIFY_PLACES = (0.6, -0.5, 0.3, -0.2, 0.5, 0.2, -0.6, 0.1, -0.3, 0.55, 0.0, 0.35, -0.45, 1.0)
+IDENTIFY_DWELL_S = 0.3
 
 _ARM_X = (AxisId.ANODE_ARM_X, AxisId.CATHODE_ARM_X)
 _ARM_Z = (AxisId.ANODE_ARM_Z, AxisId.CATHODE_ARM_Z)
@@ -81,12 +84,23 @@ def _let_go() -> list[Step]:
     return [_act(Action.VACUUM_OFF, gripper) for gripper in GripperId] + _released()
 
 
-def lead_in(station: StationSettings) -> list[Step]:
+def _web_first(station: StationSettings, dry: bool) -> list[Step]:
+    """The web must be there; a dry cycle has the cutter hold it instead."""
+    if not dry:
+        return [_wait(ConditionId.TENSION_PRESENT)]
+    return [
+        *_together((_ARM_Z, station.arm.stroke_m)),
+        *_together(((AxisId.CUT,), CUT_M)),
+        _act(Action.CUT),
+    ]
+
+
+def lead_in(station: StationSettings, dry: bool = False) -> list[Step]:
     """From idle or a cell change to the right-hand touch-down pose, the anode arm gripping a sheet."""
     end, up, back = 0.5 * station.table.stroke_m, station.arm.stroke_m, -station.arm.transfer_m
     fingers = station.fingers
     return [
-        _wait(ConditionId.TENSION_PRESENT),
+        *_web_first(station, dry),
         *_together((_ARM_Z, up), (_RIGHT_IN, fingers.in_m)),
         *_together(
             (_RIGHT_DOWN, fingers.down_m),
@@ -122,7 +136,9 @@ def _stages_home() -> list[Step]:
     return [_act(Action.STAGE_HOME, polarity) for polarity in Polarity]
 
 
-def finish_serially(station: StationSettings, recipe: RecipeSettings) -> list[Step]:
+def finish_serially(
+    station: StationSettings, recipe: RecipeSettings, dry: bool = False
+) -> list[Step]:
     """From the left-hand touch-down: fold the last layer, wrap, cut, tape, test, unload."""
     end, up, back = 0.5 * station.table.stroke_m, station.arm.stroke_m, -station.arm.transfer_m
     turns = 2.0 * PI * recipe.wraps_final
@@ -133,12 +149,12 @@ def finish_serially(station: StationSettings, recipe: RecipeSettings) -> list[St
         *_together((_ARM_X, back), (_LEFT_IN, 0.0)),
         *_together((_LEFT_DOWN, 0.0)),
         *_together(((AxisId.TABLE_X,), end)),
-        _act(Action.WRAP),
+        *([] if dry else [_act(Action.WRAP)]),
         *_together(((AxisId.WRAP,), turns)),
         *_together(((AxisId.CUT,), CUT_M)),
         _act(Action.CUT),
         *_together(((AxisId.TAPE,), TAPE_M)),
-        _act(Action.HIPOT),
+        *([] if dry else [_act(Action.HIPOT)]),
         *_together(((AxisId.TAPE,), 0.0), (_RIGHT_IN, 0.0)),
         *_together((_RIGHT_DOWN, 0.0), ((AxisId.WRAP,), 0.0)),
         *_unload(station),
@@ -261,15 +277,32 @@ def park(station: StationSettings) -> list[Step]:
     return [*_together((_ARM_Z, up)), *_together((_ARM_X, back))]
 
 
-def routines(station: StationSettings, recipe: RecipeSettings) -> dict[RoutineId, list[Step]]:
+def identify(station: StationSettings) -> list[Step]:
+    """The empty table moves and stands, over different distances, so that no frequency is missed."""
+    reach = 0.5 * station.table.stroke_m
+    steps = [
+        *_together((_ARM_Z, station.arm.stroke_m)),
+        *_together((_ARM_X, -station.arm.transfer_m)),
+    ]
+    for place in IDENTIFY_PLACES:
+        steps += [*_together(((AxisId.TABLE_X,), place * reach)), _dwell(IDENTIFY_DWELL_S)]
+    return steps
+
+
+def routines(
+    station: StationSettings, recipe: RecipeSettings, dry: bool = False
+) -> dict[RoutineId, list[Step]]:
     """Every routine of a station."""
     parallel = station.cell_change.mode == "parallel"
     return {
-        RoutineId.LEAD_IN: lead_in(station),
+        RoutineId.LEAD_IN: lead_in(station, dry),
         RoutineId.FINISH: (
-            finish_in_parallel(station) if parallel else finish_serially(station, recipe)
+            finish_in_parallel(station)
+            if parallel and not dry
+            else finish_serially(station, recipe, dry)
         ),
         RoutineId.CLEAR: clear(station),
         RoutineId.PARK: park(station),
         RoutineId.WRAP_UP: wrap_up(station, recipe) if parallel else [],
+        RoutineId.IDENTIFY: identify(station),
     }

@@ -28,6 +28,8 @@ GRIP_GATE_S = 1e-6
 # An arm slower than this may be low, one slower than that may be touched by the web.
 CREEP_M_S = 0.012
 WEB_TOUCH_M_S = 0.035
+# The master waits for a quiet load this long before that: at a stand the arm must not touch yet, and
+# what way the table has left then makes no swing.
 QUIET_LEAD_S = 0.0005
 APEX_SHARES = np.linspace(1.0, 0.7, 31)
 SAMPLES = 4001
@@ -90,7 +92,7 @@ class Timeline:
     pick_s: float  # the leaving arm stands on stage and magazine
     ready_s: float  # it starts down when the sheet on that stage is corrected, planned for here
     clear_gate_s: float  # the old fingers must be away by here
-    quiet_gate_s: float  # the table stands, the arm is about to touch
+    quiet_gate_s: float  # the table all but stands, the arm is about to touch
     old_fingers_s: float
     critical: tuple[tuple[str, float], ...]  # names and seconds of the critical path
 
@@ -232,7 +234,7 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
         pick_s=pick,
         ready_s=pick - leave_time,
         clear_gate_s=period - clear - 0.004,
-        quiet_gate_s=max(period - contact - QUIET_LEAD_S, table_end),
+        quiet_gate_s=period - contact - QUIET_LEAD_S,
         old_fingers_s=release + 0.003,
         critical=(
             ("release and clamp", release),

@@ -4,7 +4,14 @@ import numpy as np
 
 from controller.shared.commands import COMMAND_DTYPE
 from controller.shared.events import EVENT_DTYPE
-from controller.shared.layout import CHANNEL_COUNT, PLAN_SLOTS, PROCESS_COUNT, REQUEST_DTYPE
+from controller.shared.layout import (
+    CHANNEL_COUNT,
+    PLAN_SLOTS,
+    PROCESS_COUNT,
+    REQUEST_DTYPE,
+    SCOPE_DTYPE,
+)
+from controller.shared.retained import STATION_RETAINED_DTYPE
 from controller.shared.status import STATISTICS_DTYPE
 from drivers.ethercat.clock import STEERING_DTYPE
 from drivers.image import (
@@ -69,6 +76,10 @@ LOOP_DTYPE = np.dtype(
         ("taken", np.uint64, (PROCESS_COUNT,)),
         ("event", EVENT_DTYPE),
         ("event_sequence", np.uint64),
+        ("retained", STATION_RETAINED_DTYPE),  # scratch
+        ("retained_sequence", np.uint64),
+        ("sample", SCOPE_DTYPE),
+        ("sample_sequence", np.uint64),
         ("snapshot_sequence", np.uint64),
         ("requests", REQUEST_DTYPE, (STATIONS_MAX,)),
         ("request_sequence", np.uint64, (STATIONS_MAX,)),

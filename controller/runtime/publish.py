@@ -4,15 +4,30 @@ import numpy as np
 from numba import njit
 
 from controller.runtime.atomics import address_of, store_release
-from controller.runtime.seal import write_next, write_ring
+from controller.runtime.seal import copy_record, write_next, write_ring
 from controller.shared.events import EVENT_DTYPE, EVENT_RING_SIZE
-from controller.shared.layout import HEADER_DTYPE, REQUEST_DTYPE, ProcessId, sealed
+from controller.shared.layout import (
+    HEADER_DTYPE,
+    REQUEST_DTYPE,
+    SCOPE_DTYPE,
+    SCOPE_RING_SIZE,
+    ProcessId,
+    sealed,
+)
+from controller.shared.learned import LEARNED_DTYPE
 from controller.shared.records import CELL_RECORD_DTYPE, RECORDS_MAX
+from controller.shared.retained import STATION_RETAINED_DTYPE
 from controller.shared.status import MACHINE_STATUS_DTYPE, STATION_STATUS_DTYPE, STATISTICS_DTYPE
 
 _EVENT_WORDS = EVENT_DTYPE.itemsize // 8
 _EVENT_SLOT = np.uint64(sealed(EVENT_DTYPE).itemsize)
 _EVENT_SLOTS = np.uint64(EVENT_RING_SIZE)
+_RETAINED_WORDS = STATION_RETAINED_DTYPE.itemsize // 8
+_RETAINED_SLOT = np.uint64(sealed(STATION_RETAINED_DTYPE).itemsize)
+_LEARNED_WORDS = LEARNED_DTYPE.itemsize // 8
+_SCOPE_WORDS = SCOPE_DTYPE.itemsize // 8
+_SCOPE_SLOT = np.uint64(sealed(SCOPE_DTYPE).itemsize)
+_SCOPE_SLOTS = np.uint64(SCOPE_RING_SIZE)
 _RECORD_WORDS = CELL_RECORD_DTYPE.itemsize // 8
 _RECORD_SLOT = np.uint64(sealed(CELL_RECORD_DTYPE).itemsize)
 _RECORD_SLOTS = np.uint64(RECORDS_MAX)
@@ -38,11 +53,16 @@ def publish(image, state, memory, loop, now_ns):
     for i in range(state.outbox.count):
         _publish_event(memory, loop, state.outbox.events[i])
     for i in range(loop.station_count):
-        if state.stations[i].wrapped_ready:
-            _publish_record(memory, state.stations[i].wrapped)
-        if state.stations[i].record_ready:
-            _publish_record(memory, state.stations[i].record)
+        station = state.stations[i]
+        if station.wrapped_ready:
+            _publish_record(memory, station.wrapped)
+        if station.record_ready:
+            _publish_record(memory, station.record)
+        if station.wrapped_ready or station.record_ready:
+            _publish_retained(memory.stations[i], loop, station)
         _publish_requests(memory.stations[i], loop, i, image.outputs.stations[i])
+    if state.scope_axis >= 0:
+        _publish_sample(image, state, memory, loop)
     _publish_share(state, memory, loop)
 
 
@@ -69,10 +89,45 @@ def _publish_event(memory, loop, event):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _publish_sample(image, state, memory, loop):
+    """Show this cycle of the axis that is looked at: where it is, and what it is asked for next."""
+    station, axis = state.scope_station, state.scope_axis
+    inputs = image.inputs.stations[station].axes[axis]
+    sample = loop.sample
+    sample.time_ns = image.inputs.time_ns
+    sample.target_m = image.outputs.stations[station].axes[axis].target_position_m
+    sample.actual_m = inputs.actual_position_m
+    sample.velocity_m_s = inputs.actual_velocity_m_s
+    sample.force_n = inputs.actual_force_n
+    loop.sample_sequence += _ONE
+    ring, source = address_of(memory.scope), address_of(sample)
+    write_ring(ring, source, _SCOPE_WORDS, _SCOPE_SLOT, _SCOPE_SLOTS, loop.sample_sequence)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _publish_record(memory, record):
     ring = address_of(memory.records)
     source = address_of(record)
     write_ring(ring, source, _RECORD_WORDS, _RECORD_SLOT, _RECORD_SLOTS, record.counter)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
+def _publish_retained(memory, loop, station):
+    """Show what a restart should find again; whoever stores it is in no hurry."""
+    kept = loop.retained
+    for index in range(kept.plan_identity.size):
+        kept.plan_identity[index] = station.status.plan_identity[index]
+    copy_record(station.learned, kept.learned, _LEARNED_WORDS)
+    for polarity in range(2):
+        feeder = station.feeders[polarity]
+        kept.bias_m[polarity, 0] = feeder.bias_m[0]
+        kept.bias_m[polarity, 1] = feeder.bias_m[1]
+        kept.bias_rad[polarity] = feeder.bias_rad
+    kept.sheets_total = station.status.sheets_total
+    kept.feed_total_m = station.status.feed_total_m
+    pair = address_of(memory.retained)
+    loop.retained_sequence += _ONE
+    write_next(pair, address_of(kept), _RETAINED_WORDS, _RETAINED_SLOT, loop.retained_sequence)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)

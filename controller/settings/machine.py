@@ -26,6 +26,13 @@ class MasterSettings(Settings):
     jerk_1_s2: float = bounded(1.0, 1e5)
 
 
+class ManualSettings(Settings):
+    """Moving by hand: the share of an axis's limits, and how soon a jog not renewed stops."""
+
+    jog_share: float = bounded(0.001, 0.5)
+    dead_man_s: float = bounded(0.02, 5.0)
+
+
 class TableSettings(Settings):
     """The placement table: distance between its ends, and where it hands the cell over."""
 
@@ -200,6 +207,7 @@ class MachineSettings(Settings):
     overruns_in_a_row_max: int = bounded(1, 1000)
     real_time: RealTimeSettings
     master: MasterSettings
+    manual: ManualSettings
     opcua: OpcUaSettings = OpcUaSettings()
     stations: Annotated[
         tuple[StationSettings, ...], Field(min_length=1, max_length=STATIONS_MAX, strict=False)

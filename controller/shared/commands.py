@@ -24,12 +24,15 @@ class CommandCode(IntEnum):
     SET_CELLS = 22  # value: cells to make after Start, 0 without end
     ACTIVATE_PLAN = 23  # station; value: slot; at the next cell
     ACKNOWLEDGE_RECORDS = 24  # value: counter of the newest record durably stored
-    JOG = 25  # station; index: axis; value: target position, Manual mode
-    JOG_STOP = 26
+    JOG = 25  # station; index: axis; value: velocity; to be renewed, Manual mode
+    JOG_STOP = 26  # station
     SET_TENSION_TRIM = 27  # station; value: N
     SET_OFFSET_TRIM = 28  # station; index: 0 x, 1 y, 2 theta; value: m or rad
-    STEP = 29  # Manual mode: one half section
+    STEP = 29  # station; Manual mode: one step of a routine, or one sheet
     SHUT_DOWN = 30  # stop along the path, disable the drives, end the loop
+    JOG_STEP = 31  # station; index: axis; value: distance, Manual mode
+    IDENTIFY = 32  # station; Manual mode: excite the table so that its mode can be identified
+    SCOPE = 33  # station; index: axis whose samples are published, -1 for none
 
 
 class CommandResult(IntEnum):
@@ -41,6 +44,8 @@ class CommandResult(IntEnum):
     REFUSED_INHIBITED = 3
     REFUSED_VALUE = 4
     UNKNOWN = 5
+    REFUSED_MODE = 6
+    REFUSED_INTERLOCK = 7  # the machine status names the guard
 
 
 COMMAND_SLOT_COUNT = 64

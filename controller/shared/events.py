@@ -24,6 +24,8 @@ class EventKind(IntEnum):
     CORE_STARTED = 11
     CORE_STOPPED = 12
     ROLL_CHANGED = 13
+    SETTING_CHANGED = 14  # code: CommandCode; index: its index; value: the new value
+    JOG_REFUSED = 15  # code: jog.Guard; index: axis
 
 
 EVENT_DTYPE = np.dtype(

@@ -14,6 +14,7 @@ from controller.shared.commands import COMMAND_DTYPE, COMMAND_SLOT_COUNT
 from controller.shared.events import EVENT_DTYPE, EVENT_RING_SIZE
 from controller.shared.plan import PLAN_DTYPE
 from controller.shared.records import CELL_RECORD_DTYPE, RECORDS_MAX
+from controller.shared.retained import STATION_RETAINED_DTYPE
 from controller.shared.status import MACHINE_STATUS_DTYPE, STATION_STATUS_DTYPE, STATISTICS_DTYPE
 from drivers.image import CAMERA_READING_DTYPE, STATIONS_MAX
 
@@ -30,6 +31,7 @@ class ProcessId(IntEnum):
     GATEWAY = 2
     IO = 3
     PLANNER = 4
+    ENGINEER = 5  # whoever commissions the machine: jogs, steps, identifies
 
 
 class CorePhase(IntEnum):
@@ -74,6 +76,20 @@ REQUEST_DTYPE = np.dtype(
     ],
     align=True,
 )
+
+
+# One cycle of the axis that is looked at.
+SCOPE_DTYPE = np.dtype(
+    [
+        ("time_ns", np.int64),
+        ("target_m", np.float64),
+        ("actual_m", np.float64),
+        ("velocity_m_s", np.float64),
+        ("force_n", np.float64),
+    ],
+    align=True,
+)
+SCOPE_RING_SIZE = 4096
 
 
 def sealed(payload: np.dtype) -> np.dtype:
@@ -125,6 +141,7 @@ STATION_MEMORY_DTYPE = np.dtype(
         ("status", alternating(STATION_STATUS_DTYPE)),
         ("requests", alternating(REQUEST_DTYPE)),
         ("readings", alternating(CAMERA_READING_DTYPE), (CHANNEL_COUNT,)),
+        ("retained", alternating(STATION_RETAINED_DTYPE)),  # as of the newest finished cell
         ("plans_loaded", np.uint64, (PLAN_SLOTS,)),  # sequence of the plan the core holds
         ("plans", sealed(PLAN_DTYPE), (PLAN_SLOTS,)),
     ],
@@ -140,6 +157,7 @@ MEMORY_DTYPE = np.dtype(
         ("lanes", LANE_DTYPE, (PROCESS_COUNT,)),
         ("stations", STATION_MEMORY_DTYPE, (STATIONS_MAX,)),
         ("records", ring(CELL_RECORD_DTYPE, RECORDS_MAX)),
+        ("scope", ring(SCOPE_DTYPE, SCOPE_RING_SIZE)),
     ],
     align=True,
 )

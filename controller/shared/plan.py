@@ -40,6 +40,7 @@ class RoutineId(IntEnum):
     CLEAR = 2  # from anywhere: discard what is held, unload, park
     PARK = 3  # from the right-hand pose to idle
     WRAP_UP = 4  # beside the others: cut, wrap, tape, test, unload at the wrapping place
+    IDENTIFY = 5  # from idle: moves of the empty table that make its mode swing
 
 
 class GateKind(IntEnum):
@@ -265,6 +266,8 @@ PLAN_DTYPE = np.dtype(
         ("master_acceleration_1_s", np.float64),
         ("master_jerk_1_s2", np.float64),
         ("creep_speed", np.float64),  # of the master, to finish a placement before a stop
+        ("jog_share", np.float64),  # of an axis's limits that a jog may use
+        ("jog_dead_man_ns", np.int64),  # a jog that is not renewed for so long stops
         ("axes", AXIS_PARAMETERS_DTYPE, (AXIS_COUNT,)),
         ("web", WEB_PARAMETERS_DTYPE),
         ("learning", LEARNING_PARAMETERS_DTYPE),

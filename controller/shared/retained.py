@@ -7,12 +7,14 @@ import hashlib
 
 import numpy as np
 
+from controller.shared.learned import LEARNED_DTYPE
 from drivers.image import STATIONS_MAX
 
 # What a station has learned; a table over path time is good for the plan it was learned with alone.
 STATION_RETAINED_DTYPE = np.dtype(
     [
         ("plan_identity", np.uint8, (32,)),
+        ("learned", LEARNED_DTYPE),
         ("bias_m", np.float64, (2, 2)),  # learned placement error, polarity by x, y
         ("bias_rad", np.float64, (2,)),
         ("sheets_total", np.int64),

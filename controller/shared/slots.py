@@ -85,6 +85,8 @@ class Slots:
             data = path.read_bytes()
         except FileNotFoundError:
             return Slot()
+        except OSError as error:
+            return Slot(ignored=f"{path}: {error}, ignored")
         body, digest = data[:-DIGEST_SIZE], data[-DIGEST_SIZE:]
         if len(body) < HEADER_DTYPE.itemsize or hashlib.sha256(body).digest() != digest:
             return Slot(ignored=f"{path}: torn or corrupt, ignored")

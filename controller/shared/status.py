@@ -3,6 +3,8 @@
 One record for the machine, one for each station. The gateway reads them by name; there is no second copy.
 """
 
+from enum import IntEnum
+
 import numpy as np
 
 from controller.shared.alarms import AlarmId
@@ -10,6 +12,19 @@ from controller.shared.conditions import CONDITION_COUNT
 from drivers.image import AXIS_COUNT, GRIPPER_COUNT
 
 ALARM_COUNT = len(AlarmId)
+
+
+class SequenceState(IntEnum):
+    """Where a station stands; PackML says whether it may go on."""
+
+    OFF = 0  # drives disabled
+    POWERING = 1
+    HOMING = 2
+    ROUTINE = 3  # point-to-point steps
+    SECTION = 4  # cams
+    IDLE = 5  # parked, nothing on the table
+    MANUAL = 6  # moved by hand: Reset or Start clears first
+
 
 MACHINE_STATUS_DTYPE = np.dtype(
     [
@@ -22,6 +37,7 @@ MACHINE_STATUS_DTYPE = np.dtype(
         ("stop_reason", np.int32),  # AlarmId of the first-out
         ("last_command_sequence", np.uint64),
         ("last_command_result", np.int32),  # commands.CommandResult
+        ("last_guard", np.int32),  # jog.Guard that refused the last jog
         ("station_count", np.int32),
         ("start_inhibits", np.uint64),  # bit per ConditionId, any station
         ("speed_override", np.float64),
@@ -58,7 +74,7 @@ AXIS_STATUS_DTYPE = np.dtype(
 STATION_STATUS_DTYPE = np.dtype(
     [
         ("axes", AXIS_STATUS_DTYPE, (AXIS_COUNT,)),
-        ("sequence", np.int32),  # station.sequence.SequenceState
+        ("sequence", np.int32),  # SequenceState
         ("section", np.int32),
         ("routine", np.int32),
         ("step", np.int32),

@@ -122,6 +122,14 @@ class SharedView:
         newest, events, _ = rings.drain(self.memory["events"], after)
         return newest, events
 
+    def read_retained(self, index: int) -> tuple[int, np.void] | None:
+        """Return (sequence, what a station wants to keep over a restart), None before its first cell."""
+        return read_newest(self.memory["stations"][index]["retained"])
+
+    def drain_scope(self, after: int) -> tuple[int, NDArray[np.void], int]:
+        """Return (newest sequence, SCOPE_DTYPE samples after `after`, samples lost)."""
+        return rings.drain(self.memory["scope"], after)
+
     def read_records(self, after: int) -> list[np.void]:
         """Return the cell records whose counter is above `after`, oldest first."""
         return rings.read_records(self.memory["records"], after)

@@ -7,6 +7,7 @@ from controller.station.player import place_master
 from controller.station.quality import (
     close_cell,
     close_wrapped,
+    end_dry_cycle,
     hand_over,
     record_layer,
     trigger_stack_camera,
@@ -25,6 +26,8 @@ def _touch_down(state, station_index, plan, polarity):
     sheet = station.feeders[polarity].placed
     laid = sheet.present
     station.axes[_TABLE_Z].cam_scale = 1.0 if laid else 0.0
+    if plan.dry:
+        station.status.sheet += 1
     if laid and station.cell_open:
         record_layer(state, station_index, polarity, sheet)
 
@@ -88,6 +91,7 @@ def _change(state, station_index, inputs, outputs, plan, action, index):
         if index == 1:
             close_wrapped(state, station_index, plan, 0)
         else:
+            end_dry_cycle(state, station, plan)
             close_cell(state, station_index, plan, 0)
 
 

@@ -5,9 +5,10 @@ from math import sqrt
 import numpy as np
 
 from controller.shared.conditions import CONDITION_COUNT, INTERLOCKS, ConditionId
-from controller.shared.packml import State
+from controller.shared.packml import Mode, State
 from controller.shared.plan import RunOn
 from controller.shared.records import RECORDS_MAX
+from controller.shared.status import SequenceState
 from controller.station.alarms import alarm_while
 from controller.station.drives import all_enabled, all_homed
 from controller.station.feeders import arm_picked, arm_released, sheets_needed
@@ -21,6 +22,7 @@ _ALARM = np.array([row.alarm for row in INTERLOCKS], np.int64)
 _INHIBITS = np.array([row.inhibits_start for row in INTERLOCKS], np.uint8)
 _LEFT, _RIGHT = int(AxisId.FINGER_LEFT_FRONT_IN), int(AxisId.FINGER_RIGHT_FRONT_IN)
 _ARM_Z = int(AxisId.ANODE_ARM_Z)
+STANDS_M_S = 1e-6
 READING_AGE_MAX_NS = 500_000_000
 
 
@@ -51,6 +53,13 @@ def _load_amplitude(station, plan):
         return 0.0
     rate = station.web.deflection_m_s / plan.mode_omega_rad_s
     return sqrt(station.web.deflection_m * station.web.deflection_m + rate * rate)
+
+
+@kernel
+def _load_quiet(station, plan):
+    """Only a table that stands can tell: one that moves pulls its load along."""
+    stands = abs(station.axes[AxisId.TABLE_X].velocity_m_s) < STANDS_M_S
+    return stands and _load_amplitude(station, plan) <= plan.load_quiet_m
 
 
 @kernel
@@ -86,12 +95,20 @@ def _tail_cut(station, plan):
 
 
 @kernel
-def target_speed(state):
-    """The masters' target: the override while the state lets the machine move, else 0."""
+def target_speed(state, station):
+    """The target of a station's master: the override while the state lets it move, else 0.
+
+    In Manual mode a station waits for each step to be asked for; a Reset runs through, and so does
+    what is measured from Idle.
+    """
     current = state.machine.state
-    moving = current == State.EXECUTE or current == State.STARTING or current == State.RESETTING
-    if moving or current == State.COMPLETING:
-        return state.machine.speed_override
+    speed = state.machine.speed_override
+    measuring = current == State.IDLE and station.status.sequence == SequenceState.ROUTINE
+    if current == State.RESETTING or measuring:
+        return speed
+    stepping = state.machine.mode == Mode.MANUAL and not station.step_asked
+    if current == State.EXECUTE or current == State.STARTING or current == State.COMPLETING:
+        return 0.0 if stepping else speed
     return 0.0
 
 
@@ -132,10 +149,8 @@ def evaluate_conditions(state, station_index, inputs, plan):
     known[ConditionId.TABLE_IN_POSITION] = _table_in_position(station, plan)
     section = plan.sections[station.status.section]
     known[ConditionId.PICK_BEGUN] = station.late.position >= section.late_to_s
-    known[ConditionId.LOAD_QUIET] = station.smooth or _load_amplitude(station, plan) <= (
-        plan.load_quiet_m
-    )
-    known[ConditionId.RUNNING] = target_speed(state) > 0.0
+    known[ConditionId.LOAD_QUIET] = station.smooth or _load_quiet(station, plan)
+    known[ConditionId.RUNNING] = target_speed(state, station) > 0.0
     known[ConditionId.MOVES_DONE] = moves_done(station, MoveClock.ROUTINE)
     known[ConditionId.ARMS_CLEAR] = _arms_clear(station, plan)
     known[ConditionId.WRAPPING_PLACE_FREE] = station.wrap_up.active == 0

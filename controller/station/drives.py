@@ -1,9 +1,10 @@
 """Drives: power up and down through CiA 402, home, and watch what they report."""
 
 from controller.shared.alarms import AlarmId
+from controller.shared.status import SequenceState
 from controller.station.alarms import raise_alarm
 from controller.station.kernel import kernel
-from controller.station.state import HomingPhase, SequenceState
+from controller.station.state import HomingPhase
 from drivers.cia402 import Controlword, Mode, PowerState, Statusword
 from drivers.cia402_step import controlword_towards_enabled, power_state
 from drivers.image import AXIS_COUNT, AxisId

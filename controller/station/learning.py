@@ -10,9 +10,9 @@ from math import floor
 
 from controller.shared.learned import LEARNED_BINS
 from controller.shared.plan import LEARNING_AFTER, LEARNING_TAPS
+from controller.shared.status import SequenceState
 from controller.station.kernel import kernel
 from controller.station.player import FULL_SPEED
-from controller.station.state import SequenceState
 
 _PLACE = LEARNING_TAPS - 1 - LEARNING_AFTER  # in the history, of the place that learns
 ERROR_SHARE_MAX = 0.5  # of the tension: more is a disturbance, nothing to learn from

@@ -7,12 +7,15 @@ from controller.shared.commands import CommandCode, CommandResult
 from controller.shared.conditions import ConditionId
 from controller.shared.events import EventKind
 from controller.shared.packml import MODE_CHANGE_STATES, TRANSITIONS, Command, Mode, State
+from controller.shared.plan import RoutineId
+from controller.shared.status import SequenceState
 from controller.station.alarms import emit, reset_alarms
 from controller.station.drives import FAULT_RESET_CYCLES, all_disabled, any_fault
+from controller.station.jog import answer_jog
 from controller.station.kernel import kernel
 from controller.station.quality import close_cell, close_wrapped, reject_reason
-from controller.station.sequence import lead_in_done
-from controller.station.state import SequenceState
+from controller.station.sequence import lead_in_done, start_routine
+from drivers.image import AXIS_COUNT
 
 _STATE_COUNT = max(State) + 1
 _NEXT = np.array(
@@ -49,6 +52,7 @@ def start_machine(state):
     state.machine.state = State.STOPPED
     state.machine.mode = Mode.PRODUCTION
     state.machine.speed_override = 1.0
+    state.scope_axis = -1
     state.machine.state_since_ns = state.machine.time_ns
     state.machine.mode_since_ns = state.machine.time_ns
     for index in range(state.machine.station_count):
@@ -82,9 +86,24 @@ def _begin_clearing(state):
 
 
 @kernel
-def _packml_command(state, code):
+def _mode_fits(state, plans):
+    """Production is made in Production, a dry cycle never; by steps both may be run."""
+    mode = state.machine.mode
+    for index in range(state.machine.station_count):
+        status = state.stations[index].status
+        slot = status.next_plan_slot if status.next_plan_slot >= 0 else status.plan_slot
+        dry = plans[slot].dry != 0
+        if (mode == Mode.PRODUCTION and dry) or (mode == Mode.MAINTENANCE and not dry):
+            return False
+    return True
+
+
+@kernel
+def _packml_command(state, code, plans):
     """Answer one of PackML's commands."""
     inhibits = state.machine.start_inhibits
+    if code == CommandCode.START and not _mode_fits(state, plans):
+        return CommandResult.REFUSED_MODE
     if code == CommandCode.START and inhibits != 0:
         return CommandResult.REFUSED_INHIBITED
     if code == CommandCode.RESET and inhibits & _RESET_BITS != 0:
@@ -100,11 +119,21 @@ def _packml_command(state, code):
 
 
 @kernel
+def _at_rest(state):
+    for index in range(state.machine.station_count):
+        if not state.stations[index].at_rest:
+            return False
+    return True
+
+
+@kernel
 def _set_mode(state, value):
     if not (value == 1.0 or value == 2.0 or value == 3.0):
         return CommandResult.REFUSED_VALUE
-    if not _MODE_CHANGES[state.machine.state]:
+    if not _MODE_CHANGES[state.machine.state] or not _at_rest(state):
         return CommandResult.REFUSED_STATE
+    for index in range(state.machine.station_count):
+        state.stations[index].step_asked = 0
     state.machine.mode = int(value)
     state.machine.mode_since_ns = state.machine.time_ns
     emit(state, EventKind.MODE_CHANGED, int(value), 0, -1, 0.0)
@@ -132,6 +161,18 @@ def _activate_plan(state, plans, index, value):
 
 
 @kernel
+def _tell_setting(state, command):
+    emit(
+        state,
+        EventKind.SETTING_CHANGED,
+        command.code,
+        command.station,
+        command.index,
+        command.value,
+    )
+
+
+@kernel
 def _trim(state, plans, command):
     """Live trims, bounded by the stage's range and the tension's warning band."""
     index = command.station
@@ -143,6 +184,7 @@ def _trim(state, plans, command):
         if abs(command.value) > plan.web.tension_warning_n:
             return CommandResult.REFUSED_VALUE
         station.tension_trim_n = command.value
+        _tell_setting(state, command)
         return CommandResult.ACCEPTED
     limit = plan.alignment.stage_range_rad if command.index == 2 else plan.alignment.stage_range_m
     if command.index < 0 or command.index > 2 or abs(command.value) > 0.5 * limit:
@@ -151,6 +193,39 @@ def _trim(state, plans, command):
         station.offset_trim_rad = command.value
     else:
         station.offset_trim_m[command.index] = command.value
+    _tell_setting(state, command)
+    return CommandResult.ACCEPTED
+
+
+@kernel
+def _manual(state, plans, command):
+    """STEP in a running machine, IDENTIFY in one that stands idle; both in Manual mode."""
+    index, current = command.station, state.machine.state
+    if index < 0 or index >= state.machine.station_count:
+        return CommandResult.REFUSED_VALUE
+    if state.machine.mode != Mode.MANUAL:
+        return CommandResult.REFUSED_MODE
+    station = state.stations[index]
+    if command.code == CommandCode.STEP:
+        if current != State.STARTING and current != State.EXECUTE and current != State.COMPLETING:
+            return CommandResult.REFUSED_STATE
+        if not station.step_asked:
+            station.step_asked = 1
+        return CommandResult.ACCEPTED
+    if current != State.IDLE or station.status.sequence != SequenceState.IDLE:
+        return CommandResult.REFUSED_STATE
+    plan = plans[station.status.plan_slot]
+    start_routine(state, index, plan, RoutineId.IDENTIFY)
+    return CommandResult.ACCEPTED
+
+
+@kernel
+def _scope(state, command):
+    index, axis = command.station, command.index
+    if index < 0 or index >= state.machine.station_count or axis < -1 or axis >= AXIS_COUNT:
+        return CommandResult.REFUSED_VALUE
+    state.scope_station = index
+    state.scope_axis = axis
     return CommandResult.ACCEPTED
 
 
@@ -167,13 +242,14 @@ def _open_cells(state):
 def _answer(state, command, plans):
     code = command.code
     if 1 <= code <= 10:
-        return _packml_command(state, code)
+        return _packml_command(state, code, plans)
     if code == CommandCode.SET_MODE:
         return _set_mode(state, command.value)
     if code == CommandCode.SET_SPEED_OVERRIDE:
         if not OVERRIDE_MIN <= command.value <= 1.0:
             return CommandResult.REFUSED_VALUE
         state.machine.speed_override = command.value
+        _tell_setting(state, command)
         return CommandResult.ACCEPTED
     if code == CommandCode.SET_CELLS:
         if not 0.0 <= command.value < 1e9:
@@ -189,6 +265,12 @@ def _answer(state, command, plans):
         return _activate_plan(state, plans, command.station, command.value)
     if code == CommandCode.SET_TENSION_TRIM or code == CommandCode.SET_OFFSET_TRIM:
         return _trim(state, plans, command)
+    if code == CommandCode.JOG or code == CommandCode.JOG_STEP or code == CommandCode.JOG_STOP:
+        return answer_jog(state, plans, command)
+    if code == CommandCode.STEP or code == CommandCode.IDENTIFY:
+        return _manual(state, plans, command)
+    if code == CommandCode.SCOPE:
+        return _scope(state, command)
     if code == CommandCode.SHUT_DOWN:
         state.shut_down_asked = 1
         return CommandResult.ACCEPTED
@@ -219,14 +301,6 @@ def _every_station_idle(state):
     for index in range(state.machine.station_count):
         station = state.stations[index]
         if station.status.sequence != SequenceState.IDLE or station.wrap_up.active:
-            return False
-    return True
-
-
-@kernel
-def _at_rest(state):
-    for index in range(state.machine.station_count):
-        if not state.stations[index].at_rest:
             return False
     return True
 

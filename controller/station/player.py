@@ -14,12 +14,14 @@ from controller.station.moves import evaluate_move, move_ended, plan_move
 from controller.station.state import MoveClock
 from drivers.image import AXIS_COUNT, AxisId
 from motion.cam_table import evaluate_cam
-from motion.master import step_master_towards
+from motion.master import step_master_towards, stopping_distance
 
 _ANODE_ARM_Z = int(AxisId.ANODE_ARM_Z)
 NOTHING = 0
 PASSED_END = 1
 FULL_SPEED = 0.9999
+COMMIT_S = 0.01  # path time; more than a few periods of deciding
+STEP_UNDER_WAY = 2
 
 
 @kernel
@@ -93,12 +95,17 @@ def _pass_gates(state, station_index, plan, section):
         gate = plan.gates[station.next_gate]
         if gate.master_s > station.master.position:
             break
+        if gate.condition == ConditionId.RUNNING and station.step_asked == STEP_UNDER_WAY:
+            station.step_asked = 0
+            station.status.conditions[gate.condition] = 0
         if not station.status.conditions[gate.condition]:
             if gate.kind == GateKind.REST:
                 place_master(station.master, gate.master_s, 0.0)
                 station.frozen = 1
             _wait_at_gate(state, station_index, gate)
             return
+        if gate.condition == ConditionId.RUNNING and station.step_asked:
+            station.step_asked = STEP_UNDER_WAY
         station.next_gate += 1
     if station.frozen:
         station.frozen = 0
@@ -154,6 +161,21 @@ def arms_rest(station, plan):
 
 
 @kernel
+def _committed(station, plan, section):
+    """True from where the master could no longer stop to let a load swing out, as long as it runs at
+    full speed: then the load will be quiet, but only if the speed stays.
+    """
+    if not station.smooth or station.master.position <= section.release_s:
+        return False
+    for index in range(station.next_gate, section.first_gate + section.gate_count):
+        gate = plan.gates[index]
+        if gate.condition == ConditionId.LOAD_QUIET:
+            way = gate.master_s - station.master.position
+            return way <= stopping_distance(station.master) + COMMIT_S
+    return False
+
+
+@kernel
 def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     """Advance the master in a section; PASSED_END once it stands at or beyond the section's end.
 
@@ -162,6 +184,8 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     station = state.stations[station_index]
     section = plan.sections[station.status.section]
     master = station.master
+    if _committed(station, plan, section):
+        target_speed = 1.0
     step_ahead(station, section, target_speed, period_s)
     step_late(station, section, target_speed, period_s)
     if station.frozen:

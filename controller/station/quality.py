@@ -61,6 +61,24 @@ def open_cell(state, station_index, plan):
 
 
 @kernel
+def begin_dry_cycle(state, station, plan):
+    """Start a cycle without material: it is counted, but there is no cell to keep a record of."""
+    state.cells_started += 1
+    station.status.cell = state.cells_started
+    station.status.sheet = 0
+    station.status.sheets = plan.sheets
+
+
+@kernel
+def end_dry_cycle(state, station, plan):
+    """Count a cycle without material; it is neither good nor rejected."""
+    if plan.dry and station.status.cell > 0:
+        state.machine.cells_done += 1
+        station.status.cell = 0
+        station.status.sheet = 0
+
+
+@kernel
 def record_layer(state, station_index, polarity, sheet):
     """Note a sheet that was just laid."""
     station = state.stations[station_index]

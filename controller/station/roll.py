@@ -1,9 +1,10 @@
 """The roll: its unwind keeps the loop, its radius is measured by what comes off it, its end is foreseen."""
 
 from controller.shared.alarms import AlarmId
+from controller.shared.status import SequenceState
 from controller.station.alarms import alarm_while
 from controller.station.kernel import kernel
-from controller.station.state import SequenceState, WebMode
+from controller.station.state import WebMode
 from drivers.image import AxisId
 
 _UNWIND = int(AxisId.UNWIND)

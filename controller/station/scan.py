@@ -1,5 +1,6 @@
 """One scan of the PLC program: a pure function of inputs, command and state."""
 
+from controller.shared.status import SequenceState
 from controller.station.conditions import (
     apply_interlocks,
     evaluate_conditions,
@@ -12,7 +13,6 @@ from controller.station.machine import start_machine, step_machine, take_command
 from controller.station.quality import read_stack_camera
 from controller.station.sequence import step_sequence
 from controller.station.setpoints import write_outputs
-from controller.station.state import SequenceState
 from controller.station.status import show_machine, show_station
 from controller.station.web import step_web, supervise_web
 from drivers.image import STATIONS_MAX, BusState
@@ -68,7 +68,8 @@ def sense(inputs, state, plans, index):
     read_stack_camera(state, index, reported, plan)
     evaluate_conditions(state, index, inputs, plan)
     state.machine.start_inhibits |= apply_interlocks(state, index)
-    stacking = station.status.sequence == SequenceState.SECTION and station.status.sheet > 0
+    folding = station.status.sequence == SequenceState.SECTION and not plan.dry
+    stacking = folding and station.status.sheet > 0
     supervise_web(state, index, reported, plan, stacking)
 
 
@@ -78,7 +79,7 @@ def advance(inputs, state, outputs, plans, index):
     station = state.stations[index]
     period_s = inputs.period_ns * 1e-9
     reported, output = inputs.stations[index], outputs.stations[index]
-    step_sequence(state, index, reported, output, plans, target_speed(state), period_s)
+    step_sequence(state, index, reported, output, plans, target_speed(state, station), period_s)
     plan = plans[station.status.plan_slot]
     station.master.acceleration_max = plan.master_acceleration_1_s
     station.master.jerk_max = plan.master_jerk_1_s2

@@ -10,11 +10,14 @@ from controller.shared.conditions import ConditionId
 from controller.shared.events import EventKind
 from controller.shared.packml import State
 from controller.shared.plan import Action, RoutineId, RunOn, SectionId, StepKind
+from controller.shared.status import SequenceState
 from controller.station.actions import act, begin_runner
 from controller.station.alarms import emit, raise_alarm
 from controller.station.drives import all_enabled, all_homed, step_homing
 from controller.station.feeders import arm_picked
+from controller.station.jog import step_jog
 from controller.station.kernel import kernel
+from controller.station.learned import take_plan
 from controller.station.player import (
     NOTHING,
     arms_rest,
@@ -30,8 +33,8 @@ from controller.station.player import (
     start_moves,
     step_section,
 )
-from controller.station.quality import open_cell
-from controller.station.state import HomingPhase, MoveClock, SequenceState
+from controller.station.quality import begin_dry_cycle, open_cell
+from controller.station.state import HomingPhase, MoveClock
 from drivers.image import AXIS_COUNT, AxisId, Polarity
 from motion.master import step_master
 
@@ -134,6 +137,7 @@ def _wrap_up_must_run_on(state, station, plan):
 @kernel
 def _run_steps(state, station_index, inputs, outputs, plan, runner, master, speed):
     """Run a routine's steps on, after its master and moves; True when the last one is done."""
+    station = state.stations[station_index]
     routine = plan.routines[runner.routine]
     if speed == 0.0 and not runner.step_started:
         return False
@@ -144,9 +148,13 @@ def _run_steps(state, station_index, inputs, outputs, plan, runner, master, spee
         done = _run_step(state, station_index, inputs, outputs, plan, runner, master)
         if done == 0:
             return False
+        waited = plan.steps[routine.first_step + runner.step].kind == StepKind.WAIT
         runner.step += done
         runner.step_started = 0
         runner.step_since_ns = state.machine.time_ns
+        if waited and station.step_asked and runner.clock == MoveClock.ROUTINE:
+            station.step_asked = 0
+            return False
     return False
 
 
@@ -206,10 +214,9 @@ def _last_sheet_is_down(station, plan):
     """At the left-hand touch-down: is the sheet under the arm the cell's last one?"""
     if station.status.section != SectionId.TO_LEFT:
         return False
-    if plan.dry:
-        return True
     laid = station.status.sheet
-    return laid + 1 >= plan.sheets and station.feeders[Polarity.ANODE].placed.present != 0
+    brought = station.feeders[Polarity.ANODE].placed.present or plan.dry
+    return laid + 1 >= plan.sheets and brought != 0
 
 
 @kernel
@@ -284,9 +291,12 @@ def _start_cell(state, station_index, plans):
         station.status.next_plan_slot = -1
         emit(state, EventKind.PLAN_ACTIVATED, station.status.plan_slot, station_index, -1, 0.0)
     plan = plans[station.status.plan_slot]
-    for index in range(plan.identity.size):
-        station.status.plan_identity[index] = plan.identity[index]
-    open_cell(state, station_index, plan)
+    take_plan(station, plan)
+    station.parked = 0
+    if plan.dry:
+        begin_dry_cycle(state, station, plan)
+    else:
+        open_cell(state, station_index, plan)
     start_routine(state, station_index, plan, RoutineId.LEAD_IN)
 
 
@@ -307,6 +317,8 @@ def _routine_ended(state, station_index, plan, plans):
             start_routine(state, station_index, plan, RoutineId.PARK)
     else:
         station.status.sequence = SequenceState.IDLE
+        place_master(station.master, 0.0, 0.0)
+        station.parked = 1
 
 
 @kernel
@@ -333,10 +345,19 @@ def _home(state, station_index, inputs, plan):
 
 
 @kernel
+def _waits_to_be_cleared(station):
+    """Moved by hand, or idle beside a wrapping place that is not."""
+    sequence = station.status.sequence
+    by_hand = sequence == SequenceState.MANUAL and not station.jog.active
+    return by_hand or (sequence == SequenceState.IDLE and station.wrap_up.active != 0)
+
+
+@kernel
 def _reset_station(state, station_index, plan):
     """In Resetting: power what is off, clear what is on the machine."""
     station = state.stations[station_index]
     sequence = station.status.sequence
+    station.step_asked = 0
     if sequence == SequenceState.OFF:
         station.enable = 1
         station.status.sequence = SequenceState.POWERING
@@ -350,7 +371,9 @@ def _reset_station(state, station_index, plan):
     elif sequence == SequenceState.ROUTINE and station.status.routine != RoutineId.CLEAR:
         if not _station_must_run_on(state, station, plan):
             start_routine(state, station_index, plan, RoutineId.CLEAR)
-    elif sequence == SequenceState.IDLE and station.wrap_up.active:
+    elif (sequence == SequenceState.MANUAL and not station.jog.active) or (
+        sequence == SequenceState.IDLE and station.wrap_up.active
+    ):
         start_routine(state, station_index, plan, RoutineId.CLEAR)
 
 
@@ -366,6 +389,8 @@ def _rests(state, station, plan):
     sequence = station.status.sequence
     parked = sequence == SequenceState.IDLE or sequence == SequenceState.OFF
     master = station.master
+    if station.jog.active:
+        return False
     if not parked and (master.speed != 0.0 or master.acceleration != 0.0):
         return False
     if station.wrap_master.speed != 0.0 or station.wrap_master.acceleration != 0.0:
@@ -384,6 +409,8 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
     station.clock_s += period_s
     if state.machine.state == State.RESETTING:
         _reset_station(state, station_index, plan)
+    elif _producing(state) and station.status.sequence == SequenceState.MANUAL:
+        start_routine(state, station_index, plan, RoutineId.CLEAR)
     elif _producing(state) and station.status.sequence == SequenceState.IDLE:
         if _may_start_cell(state, station):
             _start_cell(state, station_index, plans)
@@ -401,6 +428,8 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
         _run_section(state, station_index, inputs, outputs, plan, speed, period_s)
     elif sequence == SequenceState.OFF:
         cancel_moves(station, -1)
+    elif sequence == SequenceState.MANUAL:
+        step_jog(state, station, plan)
     else:
         move_setpoints(station)
     station.at_rest = _rests(state, station, plan)

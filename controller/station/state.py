@@ -19,17 +19,6 @@ EVENTS_PER_CYCLE_MAX = 64
 STACK_TRIGGERS_MAX = 8
 
 
-class SequenceState(IntEnum):
-    """Where a station stands; PackML says whether it may go on."""
-
-    OFF = 0  # drives disabled
-    POWERING = 1
-    HOMING = 2
-    ROUTINE = 3  # point-to-point steps
-    SECTION = 4  # cams
-    IDLE = 5  # parked, nothing on the table
-
-
 class HomingPhase(IntEnum):
     """One axis on its way to its reference."""
 
@@ -74,6 +63,25 @@ MOVE_DTYPE = np.dtype(
         ("started_s", np.float64),
         ("clock", np.int32),  # MoveClock; alignment stages have the station's own
         ("active", np.uint8),
+    ],
+    align=True,
+)
+
+# A jog: one axis at a time, on the station's clock.
+JOG_DTYPE = np.dtype(
+    [
+        ("start", STATE_DTYPE_OF_AXIS),
+        ("target", STATE_DTYPE_OF_AXIS),
+        ("limits", LIMITS_DTYPE),
+        ("trajectory", TRAJECTORY_DTYPE),
+        ("end_m", np.float64),
+        ("value", np.float64),  # velocity or distance, as commanded
+        ("started_s", np.float64),
+        ("renewed_ns", np.int64),
+        ("axis", np.int32),
+        ("active", np.uint8),
+        ("stopping", np.uint8),
+        ("by_step", np.uint8),
     ],
     align=True,
 )
@@ -224,7 +232,9 @@ STATION_STATE_DTYPE = np.dtype(
         ("fault_reset", np.int32),  # cycles left of a fault reset pulse
         ("cell_open", np.uint8),
         ("at_rest", np.uint8),
-        ("jog_axis", np.int32),
+        ("jog", JOG_DTYPE),
+        ("step_asked", np.uint8),  # Manual mode: 1 asked for, 2 on its way to the next sheet
+        ("parked", np.uint8),  # nothing was begun since the table was cleared
         ("clock_s", np.float64),  # real time of this station's scans, for corrections
         ("offset_trim_m", np.float64, (2,)),
         ("offset_trim_rad", np.float64),
@@ -248,6 +258,8 @@ STATE_DTYPE = np.dtype(
         ("reaction", np.int32),  # strongest Reaction an alarm asked for in this cycle
         ("started", np.uint8),
         ("inputs_known", np.uint8),  # the bus has been up once
+        ("scope_station", np.int32),
+        ("scope_axis", np.int32),  # published sample by sample; -1 for none
         ("shut_down_asked", np.uint8),
         ("shut_down_done", np.uint8),  # axes at rest, drives disabled: the loop may end
         ("stations", STATION_STATE_DTYPE, (STATIONS_MAX,)),

@@ -1,11 +1,12 @@
 """The web: the feed follows the fold's geometry, the dancer trims it, the unwind keeps its loop."""
 
 from controller.shared.alarms import AlarmId
+from controller.shared.status import SequenceState
 from controller.station.alarms import alarm_while, raise_alarm
 from controller.station.kernel import kernel
 from controller.station.learning import learn_tension, learned_force
 from controller.station.roll import step_unwind, supervise_roll
-from controller.station.state import SequenceState, WebMode
+from controller.station.state import WebMode
 from drivers.cia402 import PowerState
 from drivers.image import AxisId
 from motion.fold_geometry import taut_length

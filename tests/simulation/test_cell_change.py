@@ -17,8 +17,8 @@ from controller.shared.conditions import ConditionId
 from controller.shared.packml import State
 from controller.shared.plan import RoutineId
 from controller.shared.records import RejectReason, Verdict
+from controller.shared.status import SequenceState
 from controller.simulate import Simulation
-from controller.station.state import SequenceState
 from drivers.image import AxisId
 from hal_sim.faults import Fault, FaultKind, schedule_faults
 from hal_sim.judge.figures import first_violations, judge_cells

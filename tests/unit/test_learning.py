@@ -13,8 +13,9 @@ from controller.settings.loader import load_machine, load_recipe
 from controller.settings.machine import LearningSettings, WebSettings
 from controller.shared.learned import LEARNED_BINS
 from controller.shared.plan import PLAN_DTYPE, SectionId
+from controller.shared.status import SequenceState
 from controller.station.learning import learn_tension, learned_force
-from controller.station.state import STATION_STATE_DTYPE, SequenceState
+from controller.station.state import STATION_STATE_DTYPE
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 RECIPE = load_recipe(CONFIG / "recipes" / "reference.yaml")

@@ -88,18 +88,18 @@ def test_each_kind_of_axis_reads_its_own_units(kind: AxisKind) -> None:
 
 
 def test_a_missing_key_is_named(broken: Broken) -> None:
-    assert broken(TABLE_VELOCITY, "") == [f"27: {TABLE_KEY}.velocity_max_m_s: missing; add it"]
+    assert broken(TABLE_VELOCITY, "") == [f"31: {TABLE_KEY}.velocity_max_m_s: missing; add it"]
 
 
 def test_a_wrong_unit_is_answered_with_the_right_one(broken: Broken) -> None:
     assert broken(TABLE_VELOCITY, "        velocity_max_mm_s: 2000\n") == [
-        f"30: {TABLE_KEY}.velocity_max_mm_s: unknown key; did you mean velocity_max_m_s?"
+        f"34: {TABLE_KEY}.velocity_max_mm_s: unknown key; did you mean velocity_max_m_s?"
     ]
 
 
 def test_a_velocity_above_the_motors_is_refused_with_the_rating(broken: Broken) -> None:
     assert broken(TABLE_VELOCITY, "        velocity_max_m_s: 12\n") == [
-        f"30: {TABLE_KEY}.velocity_max_m_s = 12: above the drive's 3.2 (motor rating); lower it"
+        f"34: {TABLE_KEY}.velocity_max_m_s = 12: above the drive's 3.2 (motor rating); lower it"
     ]
 
 
@@ -155,7 +155,7 @@ def test_a_further_station_takes_what_it_does_not_say_from_the_first(tmp_path: P
 
 def test_an_error_in_the_first_station_is_told_once_for_all(broken: Broken) -> None:
     problems = broken(TABLE_VELOCITY, "", "".join(f"  - name: s{i}\n" for i in range(2, 9)))
-    assert problems == [f"27: {TABLE_KEY}.velocity_max_m_s: missing; add it"]
+    assert problems == [f"31: {TABLE_KEY}.velocity_max_m_s: missing; add it"]
 
 
 def test_nine_stations_are_too_many(broken: Broken) -> None:

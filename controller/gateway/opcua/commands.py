@@ -7,6 +7,7 @@ from asyncua import ua
 
 from controller.gateway.opcua.registry import Refused
 from controller.shared.commands import CommandCode, CommandResult
+from controller.shared.jog import GUARD_TEXTS, Guard
 from controller.shared.view import SharedView
 
 ANSWER_S_MAX = 1.0
@@ -18,6 +19,8 @@ STATUS_OF: dict[CommandResult, int] = {
     CommandResult.REFUSED_STATE: Status.BadInvalidState,
     CommandResult.REFUSED_INHIBITED: Status.BadRequestNotAllowed,
     CommandResult.REFUSED_VALUE: Status.BadOutOfRange,
+    CommandResult.REFUSED_MODE: Status.BadInvalidState,
+    CommandResult.REFUSED_INTERLOCK: Status.BadRequestNotAllowed,
     CommandResult.UNKNOWN: Status.BadNotSupported,
     CommandResult.NONE: Status.BadUnexpectedError,
 }
@@ -41,7 +44,13 @@ class Commands:
             raise Refused(Status.BadResourceUnavailable, str(error)) from error
         answer = await self._answer(sequence)
         if answer != CommandResult.ACCEPTED:
-            raise Refused(STATUS_OF[answer], f"{code.name}: {answer.name.lower()}")
+            raise Refused(STATUS_OF[answer], f"{code.name}: {self._words(answer)}")
+
+    def _words(self, answer: CommandResult) -> str:
+        machine = self.view.read_machine()
+        if answer == CommandResult.REFUSED_INTERLOCK and machine is not None:
+            return GUARD_TEXTS[Guard(int(machine["last_guard"]))]
+        return answer.name.lower()
 
     async def _answer(self, sequence: int) -> CommandResult:
         end_s = time.monotonic() + ANSWER_S_MAX

@@ -15,6 +15,7 @@ from controller.gateway.opcua.model.diagnostics import build_diagnostics, build_
 from controller.gateway.opcua.model.historian import Historian
 from controller.gateway.opcua.model.jobs import JobManagement
 from controller.gateway.opcua.model.machinery import Machinery
+from controller.gateway.opcua.model.manual import ManualPart
 from controller.gateway.opcua.model.material import Material, RecipeFolder
 from controller.gateway.opcua.model.model import Kind, Model
 from controller.gateway.opcua.model.packml_part import PackMl
@@ -63,7 +64,8 @@ def build_model(server: GatewayServer, settings: MachineSettings, plant: Plant) 
     Machinery(model, plant.state)
     packml = PackMl(model, commands)
     build_start_inhibits(model)
-    build_stations(model)
+    for station in build_stations(model):
+        ManualPart(model, station.node, station.index, commands)
     build_diagnostics(model)
     build_safety(model)
     historian = Historian(model, plant.history)
