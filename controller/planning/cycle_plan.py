@@ -10,7 +10,12 @@ from scipy import linalg
 
 from controller.planning.cams import ARMS, HALVES, Half, half_cams
 from controller.planning.change import change_seconds
-from controller.planning.learning import learning_bin_s, learning_filter
+from controller.planning.learning import (
+    learning_bin_s,
+    learning_filter,
+    table_answers,
+    tension_answers,
+)
 from controller.planning.profiles import limits_of
 from controller.planning.routines import Step, routines
 from controller.planning.timeline import (
@@ -27,6 +32,7 @@ from controller.settings.machine import MachineSettings, StationSettings
 from controller.settings.recipe import RecipeSettings
 from controller.shared.alarms import AlarmId
 from controller.shared.conditions import ConditionId
+from controller.shared.learned import Learner
 from controller.shared.plan import (
     GATES_MAX,
     PLAN_DTYPE,
@@ -47,6 +53,7 @@ Progress = Callable[[float, str], None]
 RESIDUAL_M_S = 0.70e-3
 GATE_TIMEOUT_S = 5.0
 ARM_CLEAR_RESERVE_M = 0.001
+TABLE_ERROR_MAX_M = 1e-4  # a following error beyond is nothing to learn from
 AFTER_FOLD_S = 1e-6  # the switches of a release come before the gate that stops the machine there
 TABLE_SEGMENTS = 120
 _RELATIVE = frozenset({AxisKind.TABLE_Z})
@@ -200,12 +207,19 @@ def _fill_web(record: np.void, station: StationSettings, recipe: RecipeSettings)
 def _fill_learning(
     record: np.void, machine: MachineSettings, station: StationSettings, recipe: RecipeSettings
 ) -> None:
-    row, web, period_s = record["learning"], station.web, 1e-6 * machine.period_us
+    row, period_s = record["learning"], 1e-6 * machine.period_us
     bin_s = learning_bin_s(float(record["sections"]["length_s"].max()), period_s)
-    row["filter"] = learning_filter(web, recipe, bin_s, period_s)
     row["bin_s"] = bin_s
-    row["forgetting"] = web.learning.forgetting
-    row["force_max_n"] = web.learning.force_share_max * 2.0 * recipe.tension_n
+    learners = (
+        (Learner.TENSION, tension_answers, 2.0 * recipe.tension_n, 0.5 * recipe.tension_n),
+        (Learner.TABLE, table_answers, station.axes.table_x.values.force_rms_n, TABLE_ERROR_MAX_M),
+    )
+    for learner, answers_of, force_n, error_max in learners:
+        answers = answers_of(station, recipe, bin_s, period_s)
+        row["filter"][learner] = learning_filter(answers, bin_s)
+        row["forgetting"][learner] = answers.settings.forgetting
+        row["force_max_n"][learner] = answers.settings.force_share_max * force_n
+        row["error_max"][learner] = error_max
 
 
 def _fill_alignment(record: np.void, station: StationSettings) -> None:

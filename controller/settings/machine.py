@@ -33,11 +33,22 @@ class ManualSettings(Settings):
     dead_man_s: float = bounded(0.02, 5.0)
 
 
+class LearningSettings(Settings):
+    """What a force learns of an error that comes again every fold."""
+
+    gain: float = bounded(0.0, 0.5)  # share of an error that the next fold takes away; 0: none
+    bandwidth_hz: float = bounded(5.0, 200.0)
+    forgetting: float = bounded(0.001, 0.5)  # share of what was learned that a fold lets go
+    force_share_max: float = bounded(0.0, 0.5)  # of the dancer's force, of the table's rms force
+
+
 class TableSettings(Settings):
     """The placement table: distance between its ends, and where it hands the cell over."""
 
     stroke_m: float = bounded(0.05, 0.5)
     unload_position_m: float = bounded(-0.5, 0.0)  # of TABLE_Z
+    drive_bandwidth_hz: float = bounded(10.0, 1000.0)  # of its position loop, by the data sheet
+    learning: LearningSettings
 
 
 class TableModeSettings(Settings):
@@ -141,15 +152,6 @@ class EdgeSettings(Settings):
 
     gain_1_s: float = bounded(0.0, 500.0)
     warning_m: float = bounded(1e-5, 0.01)
-
-
-class LearningSettings(Settings):
-    """What the dancer's force learns of the tension's repeating error."""
-
-    gain: float = bounded(0.0, 0.5)  # share of an error that the next fold takes away; 0: none
-    bandwidth_hz: float = bounded(5.0, 200.0)
-    forgetting: float = bounded(0.001, 0.5)  # share of what was learned that a fold lets go
-    force_share_max: float = bounded(0.0, 0.5)  # of the dancer's force
 
 
 class WebSettings(Settings):

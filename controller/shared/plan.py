@@ -13,6 +13,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from controller.shared.learned import Learner
 from drivers.image import AXIS_COUNT
 from motion.layouts import CAM_DTYPE, SEGMENT_DTYPE
 
@@ -21,7 +22,7 @@ GATES_MAX = 32
 SWITCHES_MAX = 64
 STEPS_MAX = 256
 LAYERS_MAX = 160
-LEARNING_TAPS = 32  # of the filter from tension errors to what is learned
+LEARNING_TAPS = 32  # of the filter from errors to what is learned
 LEARNING_AFTER = 16  # of them later than the place that learns
 
 
@@ -195,10 +196,11 @@ WEB_PARAMETERS_DTYPE = np.dtype(
 
 LEARNING_PARAMETERS_DTYPE = np.dtype(
     [
-        ("filter", np.float64, (LEARNING_TAPS,)),  # force a tension error, from the oldest on
+        ("filter", np.float64, (len(Learner), LEARNING_TAPS)),  # force an error, oldest first
         ("bin_s", np.float64),
-        ("forgetting", np.float64),  # share of what was learned that a fold lets go
-        ("force_max_n", np.float64),
+        ("forgetting", np.float64, (len(Learner),)),  # share that a fold lets go
+        ("force_max_n", np.float64, (len(Learner),)),
+        ("error_max", np.float64, (len(Learner),)),  # N, m: more is a disturbance
     ],
     align=True,
 )

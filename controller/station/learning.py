@@ -1,29 +1,30 @@
-"""Learning of the tension: what repeats every fold is taken away by the dancer's force.
+"""Learning: what repeats every fold is taken away by a force, the dancer's and table X's alike.
 
-Each half fold has a table of force over path time. While the master runs at full speed the last tension
-errors are kept; once enough of them surround a place of the table it moves by the plan's filter over
-them, a little every fold. So the work is the same small piece each cycle, and nothing is learned from a
-fold that was slowed, held or disturbed.
+Each half fold has a table of force over path time. While the master runs at full speed the last errors
+are kept; once enough of them surround a place of the table it moves by the plan's filter over them, a
+little every fold. So the work is the same small piece each cycle, and nothing is learned from a fold
+that was slowed, held or disturbed.
 """
 
 from math import floor
 
-from controller.shared.learned import LEARNED_BINS
+from controller.shared.learned import LEARNED_BINS, Learner
 from controller.shared.plan import LEARNING_AFTER, LEARNING_TAPS
 from controller.shared.status import SequenceState
 from controller.station.kernel import kernel
 from controller.station.player import FULL_SPEED
 
 _PLACE = LEARNING_TAPS - 1 - LEARNING_AFTER  # in the history, of the place that learns
-ERROR_SHARE_MAX = 0.5  # of the tension: more is a disturbance, nothing to learn from
+_TENSION, _TABLE = int(Learner.TENSION), int(Learner.TABLE)
+_LEARNERS = len(Learner)
 
 
 @kernel
-def learned_force(station, plan):
-    """What the dancer's force gains now; errors grow with the square of speed, and so does this."""
+def learned_force(station, plan, learner):
+    """What a force gains now; errors grow with the square of speed, and so does this."""
     if station.status.sequence != SequenceState.SECTION or station.frozen:
         return 0.0
-    table = station.learned.force_n[station.status.section]
+    table = station.learned.force_n[learner, station.status.section]
     section = plan.sections[station.status.section]
     last = min(floor(section.length_s / plan.learning.bin_s), LEARNED_BINS - 1)
     at = min(max(station.master.position / plan.learning.bin_s, 0.0), last)
@@ -34,31 +35,33 @@ def learned_force(station, plan):
 
 
 @kernel
-def _undisturbed(station, plan, error_n):
-    """True while this cycle's error is one that the next fold will show again."""
+def _undisturbed(station, plan, tension_error_n, table_error_m):
+    """True while this cycle's errors are such as the next fold will show again."""
     if station.status.sequence != SequenceState.SECTION or station.frozen or plan.dry:
         return False
-    quiet = abs(error_n) < ERROR_SHARE_MAX * plan.web.tension_n
+    limits = plan.learning.error_max
+    quiet = abs(tension_error_n) < limits[_TENSION] and abs(table_error_m) < limits[_TABLE]
     return quiet and station.master.speed >= FULL_SPEED and station.status.sheet > 0
 
 
 @kernel
-def _move_place(learned, plan, errors_n, place):
+def _move_place(learned, plan, learner, errors, place):
     """Move one place of a table by the filter over the errors around it, inside its bound."""
     change = 0.0
     for tap in range(LEARNING_TAPS):
-        change += plan.learning.filter[tap] * errors_n[tap]
+        change += plan.learning.filter[learner, tap] * errors[learner, tap]
     section, bin_index = place // LEARNED_BINS, place % LEARNED_BINS
-    kept = (1.0 - plan.learning.forgetting) * learned.force_n[section, bin_index]
-    bound = plan.learning.force_max_n
-    learned.force_n[section, bin_index] = min(max(kept - change, -bound), bound)
+    kept = 1.0 - plan.learning.forgetting[learner]
+    force = kept * learned.force_n[learner, section, bin_index] - change
+    bound = plan.learning.force_max_n[learner]
+    learned.force_n[learner, section, bin_index] = min(max(force, -bound), bound)
 
 
 @kernel
-def learn_tension(station, plan, error_n):
-    """Take this cycle's tension error (actual less wanted) and let one place of a table learn."""
+def learn(station, plan, tension_error_n, table_error_m):
+    """Take this cycle's errors (actual less wanted) and let one place of each table learn."""
     history = station.learning
-    if not _undisturbed(station, plan, error_n):
+    if not _undisturbed(station, plan, tension_error_n, table_error_m):
         history.count = 0
         return
     bin_index = floor(station.master.position / plan.learning.bin_s + 0.5)
@@ -69,10 +72,13 @@ def learn_tension(station, plan, error_n):
     if history.count > 0 and place // LEARNED_BINS != history.places[newest] // LEARNED_BINS:
         station.learned.folds[history.places[newest] // LEARNED_BINS] += 1
     for index in range(newest):
-        history.errors_n[index] = history.errors_n[index + 1]
+        for learner in range(_LEARNERS):
+            history.errors[learner, index] = history.errors[learner, index + 1]
         history.places[index] = history.places[index + 1]
-    history.errors_n[newest] = error_n
+    history.errors[_TENSION, newest] = tension_error_n
+    history.errors[_TABLE, newest] = table_error_m
     history.places[newest] = place
     history.count = min(history.count + 1, LEARNING_TAPS)
     if history.count == LEARNING_TAPS:
-        _move_place(station.learned, plan, history.errors_n, history.places[_PLACE])
+        for learner in range(_LEARNERS):
+            _move_place(station.learned, plan, learner, history.errors, history.places[_PLACE])

@@ -1,9 +1,12 @@
 """Setpoints: force feed-forward of every axis, and the outputs that are not axes."""
 
+from controller.shared.learned import Learner
 from controller.station.drives import write_drives
 from controller.station.kernel import kernel
+from controller.station.learning import learned_force
 from drivers.image import AXIS_COUNT, AxisId
 
+_LEARNER = int(Learner.TABLE)
 _TABLE_X, _TABLE_Z = int(AxisId.TABLE_X), int(AxisId.TABLE_Z)
 
 
@@ -14,6 +17,8 @@ def _force(station, plan, axis):
     if axis == _TABLE_X or axis == _TABLE_Z:
         mass_kg += plan.sheet_mass_kg * station.status.sheet
     force = mass_kg * setpoint.acceleration_m_s2
+    if axis == _TABLE_X:
+        force += learned_force(station, plan, _LEARNER)
     if setpoint.velocity_m_s > 1e-4:
         return force + limits.friction_n
     if setpoint.velocity_m_s < -1e-4:

@@ -5,7 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 from controller.shared.events import EVENT_DTYPE
-from controller.shared.learned import LEARNED_DTYPE
+from controller.shared.learned import LEARNED_DTYPE, Learner
 from controller.shared.plan import LEARNING_TAPS
 from controller.shared.records import CELL_RECORD_DTYPE
 from controller.shared.status import MACHINE_STATUS_DTYPE, STATION_STATUS_DTYPE
@@ -175,10 +175,10 @@ WEB_STATE_DTYPE = np.dtype(
     align=True,
 )
 
-# The last tension errors at full speed, oldest first, each with its place in the learned tables.
+# The last errors at full speed, oldest first, each with its place in the learned tables.
 LEARNING_DTYPE = np.dtype(
     [
-        ("errors_n", np.float64, (LEARNING_TAPS,)),
+        ("errors", np.float64, (len(Learner), LEARNING_TAPS)),
         ("places", np.int32, (LEARNING_TAPS,)),
         ("count", np.int32),
     ],

@@ -1,10 +1,11 @@
 """The web: the feed follows the fold's geometry, the dancer trims it, the unwind keeps its loop."""
 
 from controller.shared.alarms import AlarmId
+from controller.shared.learned import Learner
 from controller.shared.status import SequenceState
 from controller.station.alarms import alarm_while, raise_alarm
 from controller.station.kernel import kernel
-from controller.station.learning import learn_tension, learned_force
+from controller.station.learning import learn, learned_force
 from controller.station.roll import step_unwind, supervise_roll
 from controller.station.state import WebMode
 from drivers.cia402 import PowerState
@@ -22,6 +23,8 @@ DIFFERENCE_S = 0.0005
 PI = 3.141592653589793
 MEAN_AGE_MAX_NS = 100_000_000  # of a reading that the mean tension follows
 MEAN_TRIM_SHARE = 0.1  # of the dancer's force, that load-cell feedback may use
+
+_LEARNER = int(Learner.TENSION)
 
 
 @kernel
@@ -202,7 +205,7 @@ def _follow_tension(station, inputs, plan, age_ns, period_s):
     trim = web.mean_trim_n + 2.0 * plan.web.tension_gain_1_s * error * period_s
     web.mean_trim_n = min(max(trim, -bound), bound)
     if not late:
-        learn_tension(station, plan, -error)
+        learn(station, plan, -error, -station.status.axes[_X].following_error_m)
 
 
 @kernel
@@ -211,7 +214,7 @@ def _dancer_force(station, plan, acceleration):
     if not station.enable:
         return 0.0
     wanted = _wanted_tension(station, plan) - plan.web.guide_mass_kg * acceleration
-    return 2.0 * wanted + station.web.mean_trim_n + learned_force(station, plan)
+    return 2.0 * wanted + station.web.mean_trim_n + learned_force(station, plan, _LEARNER)
 
 
 @kernel

@@ -7,27 +7,41 @@ import pytest
 from numpy.typing import NDArray
 from scipy import signal
 
-from controller.planning.learning import contraction, learning_bin_s, learning_filter
+from controller.planning.learning import (
+    Answers,
+    contraction,
+    learning_bin_s,
+    learning_filter,
+    table_answers,
+    tension_answers,
+)
 from controller.planning.timeline import PlanRefused
 from controller.settings.loader import load_machine, load_recipe
-from controller.settings.machine import LearningSettings, WebSettings
-from controller.shared.learned import LEARNED_BINS
+from controller.settings.machine import LearningSettings, StationSettings
+from controller.shared.learned import LEARNED_BINS, Learner
 from controller.shared.plan import PLAN_DTYPE, SectionId
 from controller.shared.status import SequenceState
-from controller.station.learning import learn_tension, learned_force
+from controller.station.learning import learn, learned_force
 from controller.station.state import STATION_STATE_DTYPE
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 RECIPE = load_recipe(CONFIG / "recipes" / "reference.yaml")
-WEB = load_machine(CONFIG / "machine.yaml").stations[0].web
+STATION = load_machine(CONFIG / "machine.yaml").stations[0]
+WEB = STATION.web
 PERIOD_S, SECTION_S = 1e-3, 0.255
 CYCLES = 255
 FORCE_MAX_N = 0.9
 
 
-def _with(**values: float) -> WebSettings:
-    learning = WEB.learning.model_copy(update=values)
-    return WEB.model_copy(update={"learning": learning})
+def _with(place: str, **values: float) -> StationSettings:
+    part = getattr(STATION, place)
+    learning = part.learning.model_copy(update=values)
+    return STATION.model_copy(update={place: part.model_copy(update={"learning": learning})})
+
+
+def _answers(station: StationSettings = STATION, learner: Learner = Learner.TENSION) -> Answers:
+    of = (tension_answers, table_answers)[learner]
+    return of(station, RECIPE, PERIOD_S, PERIOD_S)
 
 
 def _records() -> tuple[np.void, np.void]:
@@ -35,7 +49,8 @@ def _records() -> tuple[np.void, np.void]:
     plan["web"]["tension_n"] = RECIPE.tension_n
     plan["sections"]["length_s"] = SECTION_S
     plan["learning"]["bin_s"] = PERIOD_S
-    plan["learning"]["filter"] = learning_filter(WEB, RECIPE, PERIOD_S, PERIOD_S)
+    plan["learning"]["filter"][Learner.TENSION] = learning_filter(_answers(), PERIOD_S)
+    plan["learning"]["error_max"] = (0.5 * RECIPE.tension_n, 1e-4)
     plan["learning"]["forgetting"] = WEB.learning.forgetting
     plan["learning"]["force_max_n"] = FORCE_MAX_N
     station["status"]["sequence"], station["status"]["sheet"] = SequenceState.SECTION, 1
@@ -74,8 +89,8 @@ def _fold(
             station["master"]["position"] = cycle * PERIOD_S
             error = span.measured_n + disturbance[section, cycle]
             errors[section, cycle] = error
-            learn_tension(station, plan, error)
-            span.step(learned_force(station, plan))
+            learn(station, plan, error, 0.0)
+            span.step(learned_force(station, plan, Learner.TENSION))
     return errors
 
 
@@ -128,14 +143,15 @@ def test_the_wrong_sign_would_grow_the_error_and_cannot_be_set() -> None:
 @pytest.mark.parametrize("values", [{"gain": 0.5}, {"bandwidth_hz": 150.0}])
 def test_learning_that_might_diverge_is_refused(values: dict[str, float]) -> None:
     with pytest.raises(PlanRefused, match=r"web\.learning: gain = .*lower them"):
-        learning_filter(_with(**values), RECIPE, PERIOD_S, PERIOD_S)
+        learning_filter(_answers(_with("web", **values)), PERIOD_S)
 
 
 @pytest.mark.parametrize("name", ["machine", *(f"classes/machine_{name}" for name in "acd")])
 def test_every_class_contracts(name: str) -> None:
-    web = load_machine(CONFIG / f"{name}.yaml").stations[0].web
-    taps = learning_filter(web, RECIPE, PERIOD_S, PERIOD_S)
-    assert contraction(web, RECIPE, taps, PERIOD_S, PERIOD_S) < 1.0
+    station = load_machine(CONFIG / f"{name}.yaml").stations[0]
+    for learner in Learner:
+        answers = _answers(station, learner)
+        assert contraction(answers, learning_filter(answers, PERIOD_S), PERIOD_S) < 1.0
 
 
 def test_a_fold_that_was_slowed_or_disturbed_teaches_nothing() -> None:
@@ -152,11 +168,11 @@ def test_what_is_learned_is_bounded_and_follows_the_speed() -> None:
         _fold(plan, station, _Span(1.0), np.full((2, CYCLES), 1.2))
     assert np.abs(station["learned"]["force_n"]).max() == pytest.approx(FORCE_MAX_N)
     station["master"]["position"] = 0.1
-    full = learned_force(station, plan)
+    full = learned_force(station, plan, Learner.TENSION)
     station["master"]["speed"] = 0.5
-    assert learned_force(station, plan) == pytest.approx(0.25 * full)
+    assert learned_force(station, plan, Learner.TENSION) == pytest.approx(0.25 * full)
     station["status"]["sequence"] = SequenceState.ROUTINE
-    assert learned_force(station, plan) == 0.0
+    assert learned_force(station, plan, Learner.TENSION) == 0.0
 
 
 def test_a_long_section_has_wider_bins() -> None:
