@@ -81,7 +81,7 @@ def table_answers(
         for delay in DELAYS
         for mass in masses
     )
-    return Answers("table.learning", table.learning, answer(1.0, 0.0, np.mean(masses)), possible)
+    return Answers("table.learning", table.learning, answer(1.0, 0.0, 0.5 * sum(masses)), possible)
 
 
 def _frequencies(bin_s: float) -> Response:

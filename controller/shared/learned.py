@@ -19,7 +19,8 @@ class Learner(IntEnum):
 
 LEARNED_DTYPE = np.dtype(
     [
-        ("force_n", np.float64, (len(Learner), 2, LEARNED_BINS)),  # by SectionId
+        ("force_n", np.float64, (len(Learner), 2, LEARNED_BINS)),  # by SectionId, at half a stack
+        ("growth_n", np.float64, (len(Learner), 2, LEARNED_BINS)),  # and more at a full one
         ("folds", np.int64, (2,)),  # half folds each table was learned from
         ("roll_radius_m", np.float64),  # estimated from web fed over angle; 0 for unknown
     ],

@@ -20,18 +20,26 @@ _LEARNERS = len(Learner)
 
 
 @kernel
+def _stack(station, plan):
+    """-1 with an empty table, 1 with a full stack: mass and mode go with it, and so do the errors."""
+    return 2.0 * station.status.sheet / max(plan.sheets, 1) - 1.0
+
+
+@kernel
 def learned_force(station, plan, learner):
     """What a force gains now; errors grow with the square of speed, and so does this."""
     if station.status.sequence != SequenceState.SECTION or station.frozen:
         return 0.0
     table = station.learned.force_n[learner, station.status.section]
+    growth = station.learned.growth_n[learner, station.status.section]
     section = plan.sections[station.status.section]
     last = min(floor(section.length_s / plan.learning.bin_s), LEARNED_BINS - 1)
     at = min(max(station.master.position / plan.learning.bin_s, 0.0), last)
     low = floor(at)
     high = min(low + 1, last)
-    speed = station.master.speed
-    return speed * speed * (table[low] + (at - low) * (table[high] - table[low]))
+    speed, stack = station.master.speed, _stack(station, plan)
+    below, above = table[low] + stack * growth[low], table[high] + stack * growth[high]
+    return speed * speed * (below + (at - low) * (above - below))
 
 
 @kernel
@@ -45,16 +53,21 @@ def _undisturbed(station, plan, tension_error_n, table_error_m):
 
 
 @kernel
-def _move_place(learned, plan, learner, errors, place):
-    """Move one place of a table by the filter over the errors around it, inside its bound."""
+def _move_place(learned, plan, learner, errors, place, stack):
+    """Move one place of a table by the filter over the errors around it, inside its bound.
+
+    The change is split so that it is whole at this stack and nothing at the opposite one.
+    """
     change = 0.0
     for tap in range(LEARNING_TAPS):
         change += plan.learning.filter[learner, tap] * errors[learner, tap]
     section, bin_index = place // LEARNED_BINS, place % LEARNED_BINS
-    kept = 1.0 - plan.learning.forgetting[learner]
+    change /= 1.0 + stack * stack
+    kept, bound = 1.0 - plan.learning.forgetting[learner], plan.learning.force_max_n[learner]
     force = kept * learned.force_n[learner, section, bin_index] - change
-    bound = plan.learning.force_max_n[learner]
+    growth = kept * learned.growth_n[learner, section, bin_index] - stack * change
     learned.force_n[learner, section, bin_index] = min(max(force, -bound), bound)
+    learned.growth_n[learner, section, bin_index] = min(max(growth, -bound), bound)
 
 
 @kernel
@@ -81,4 +94,7 @@ def learn(station, plan, tension_error_n, table_error_m):
     history.count = min(history.count + 1, LEARNING_TAPS)
     if history.count == LEARNING_TAPS:
         for learner in range(_LEARNERS):
-            _move_place(station.learned, plan, learner, history.errors, history.places[_PLACE])
+            place = history.places[_PLACE]
+            _move_place(
+                station.learned, plan, learner, history.errors, place, _stack(station, plan)
+            )

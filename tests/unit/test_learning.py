@@ -47,6 +47,7 @@ def _answers(station: StationSettings = STATION, learner: Learner = Learner.TENS
 def _records() -> tuple[np.void, np.void]:
     plan, station = np.zeros(1, PLAN_DTYPE)[0], np.zeros(1, STATION_STATE_DTYPE)[0]
     plan["web"]["tension_n"] = RECIPE.tension_n
+    plan["sheets"] = 2  # one lies there: half a stack
     plan["sections"]["length_s"] = SECTION_S
     plan["learning"]["bin_s"] = PERIOD_S
     plan["learning"]["filter"][Learner.TENSION] = learning_filter(_answers(), PERIOD_S)
