@@ -55,7 +55,8 @@ def supervise_drives(state, station_index, plan):
         station.axes[axis].was_enabled = 1 if enabled and station.enable else 0
         if not enabled or not station.axes[axis].homed or axis == AxisId.DANCER:
             continue
-        if abs(shown.following_error_m) > limits.following_error_max_m:
+        # a held position says nothing of how far the axis is from a target that moved on
+        if state.inputs_fresh and abs(shown.following_error_m) > limits.following_error_max_m:
             raise_alarm(state, station_index, AlarmId.FOLLOWING_ERROR, axis)
         # an axis that was found beyond its limit may come back
         setpoint = station.axes[axis]

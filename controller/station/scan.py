@@ -46,6 +46,7 @@ def begin_cycle(inputs, state):
     state.machine.time_ns = inputs.time_ns
     state.machine.cycle = inputs.cycle
     show_machine(inputs, state)
+    state.inputs_fresh = inputs.bus.misses_in_a_row == 0
     if inputs.bus.state != BusState.DOWN:
         state.inputs_known = 1
     if not state.started:

@@ -260,6 +260,7 @@ STATE_DTYPE = np.dtype(
         ("inputs_known", np.uint8),  # the bus has been up once
         ("scope_station", np.int32),
         ("scope_axis", np.int32),  # published sample by sample; -1 for none
+        ("inputs_fresh", np.uint8),  # of this cycle, not held over a miss
         ("shut_down_asked", np.uint8),
         ("shut_down_done", np.uint8),  # axes at rest, drives disabled: the loop may end
         ("stations", STATION_STATE_DTYPE, (STATIONS_MAX,)),

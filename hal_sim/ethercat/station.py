@@ -55,7 +55,7 @@ LOOP_DTYPE = np.dtype(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _answer(body, loop, descriptor, now_ns):
-    """Answer every frame that waits in the socket."""
+    """Answer the frames that wait in the socket: every one, or one where each is a tick."""
     wire = body[:_BODY_BYTES].view(BODY_DTYPE)[0].wire
     frame = loop.frame[:]
     length = recv(descriptor, frame.ctypes.data, _FRAME_BYTES, DONT_WAIT)
@@ -65,6 +65,8 @@ def _answer(body, loop, descriptor, now_ns):
             reply = wire.replies[k]
             send(descriptor, reply.ctypes.data, wire.lengths[k], DONT_WAIT)
         loop.replies += count
+        if loop.frames_a_tick > 0:
+            return
         length = recv(descriptor, frame.ctypes.data, _FRAME_BYTES, DONT_WAIT)
 
 

@@ -18,7 +18,9 @@ from drivers.devices.description import Identity
 from drivers.ethercat.acyclic import Acyclic, SdoAborted, SocketTransfer
 from drivers.ethercat.bring_up import Bus
 from drivers.ethercat.free_run import FreeRun
+from drivers.ethercat.link import LINK_DTYPE, make_link
 from drivers.ethercat.namespace import Tier, find_tier
+from drivers.ethercat.packet_socket import open_packet_socket
 from drivers.ethercat.protocol import AlCode, AlState, SdoAbort
 from drivers.ethercat.topology import (
     Topology,
@@ -39,6 +41,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 SEED = 4
+FIRST_CYCLIC, BURST = 0x80, 100
 MASTER, SLAVES = "fold0", "fold1"
 PATIENT: dict[str, Any] = {"interface": MASTER, "reply_timeout_ns": 900_000, "misses_stop": 90}
 
@@ -289,6 +292,22 @@ def test_frames_lost_during_bring_up_are_asked_for_again(share: float) -> None:
         bus.bring_up()
         body.wire["drop_share"] = 0.0
         assert bus.master.state_check(pysoem.SAFEOP_STATE, 1_000_000) == pysoem.SAFEOP_STATE
+
+
+def test_a_plant_that_follows_its_master_takes_a_step_for_each_frame() -> None:
+    topology = drives_topology(2, **PATIENT)
+    link = make_link(topology).view(LINK_DTYPE)[0]
+    frame = link["frames"][0]["transmit"].tobytes()[: int(link["frames"][0]["length"])]
+    body = make_body(topology)
+    warm(body)
+    with SimStation(body, SLAVES, frames_a_tick=1) as station:
+        sender = open_packet_socket(MASTER, cyclic=None)
+        ticks = int(body.header["ticks"])
+        for index in range(FIRST_CYCLIC, FIRST_CYCLIC + BURST):  # in one go, as after a stall
+            sender.send(frame[:17] + bytes([index]) + frame[18:])
+        wait_for(lambda: station.replies >= BURST, "every frame answered")
+        assert int(body.header["ticks"]) - ticks >= BURST - 1, "a step for each but the last"
+        sender.close()
 
 
 # -- what stops a start, in one message
