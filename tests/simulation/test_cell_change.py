@@ -24,6 +24,7 @@ from hal_sim.faults import Fault, FaultKind, schedule_faults
 from hal_sim.judge.figures import first_violations, judge_cells
 from hal_sim.judge.layout import Rule
 from tests.simulation.scripted_machine import ScriptedStation
+from tests.simulation.small_cells import small_machine
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 MACHINE = load_machine(CONFIG / "machine.yaml")
@@ -112,6 +113,17 @@ def test_the_reference_cell_is_changed_in_two_seconds_as_planned() -> None:
     assert seconds["parallel"] < seconds["serial"] - 2.0
     for mode in modes:
         assert seconds[mode] == pytest.approx(planned[mode], rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["c", "d"])
+def test_quicker_machines_change_as_well(name: str) -> None:
+    simulation = small_machine(f"classes/machine_{name}.yaml", f"classes/plant_{name}.yaml")
+    simulation.reset()
+    simulation.command(CommandCode.SET_CELLS, value=2.0)
+    _order(simulation, CommandCode.START)
+    figures = _complete(simulation)
+    assert figures["cells_truly_good"] == 2
+    assert figures["cell_change_s"] <= CHANGE_S_MAX
 
 
 def test_the_machine_is_complete_when_the_last_cell_is_unloaded(plan: CyclePlan) -> None:
