@@ -141,9 +141,10 @@ _LIMITS: dict[str, tuple[int, int]] = {
     "reply_timeout_ns": (10_000, 4_000_000),
     "misses_tolerated": (0, 1000),
     "misses_stop": (1, 1000),
+    "spin_ns": (0, 4_000_000),
     "sync0_shift_ns": (0, 4_000_000),
 }
-_FLAGS = ("busy_poll", "distributed_clock")
+_FLAGS = ("distributed_clock",)
 _KEYS = ("interface", "stations", "slaves", *_LIMITS, *_FLAGS)
 
 

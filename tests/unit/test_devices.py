@@ -170,7 +170,7 @@ def test_a_topology_file_describes_a_bus() -> None:
         ({"stations": 1, "reply_timeout_ns": 2_000_000}, "within the period"),
         ({"stations": 1, "reply_timeout_ns": "soon"}, "'soon': expected a whole number from 10000"),
         ({"stations": 1, "misses_stop": 0}, "misses_stop = 0: expected a whole number from 1"),
-        ({"stations": 1, "busy_poll": 1}, "busy_poll = 1: expected true or false"),
+        ({"stations": 1, "distributed_clock": 1}, "distributed_clock = 1: expected true or false"),
         ({"slaves": "all"}, "slaves = 'all': expected a list"),
         ({"slaves": [{**DRIVE, "station": 8}]}, r"slaves\[0\].station = 8: expected 0 to 7"),
         ({"slaves": [{**DRIVE, "increments_per_unit": 0}]}, "increments_per_unit = 0: expected"),
