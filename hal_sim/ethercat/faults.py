@@ -9,6 +9,7 @@ from numba import njit
 
 from drivers.ethercat.little_endian import get_u16, put_u16
 from drivers.ethercat.protocol import LENGTH_MASK
+from hal_sim.ethercat.clocks import local_time_ns
 from hal_sim.ethercat.datagrams import process_frame
 from hal_sim.ethercat.registers import power_on
 from hal_sim.ethercat.states import fall_back
@@ -112,7 +113,7 @@ def _uniform(wire):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _begin(segment, slave, fault):
+def _begin(segment, slave, fault, now_ns):
     kind = fault.kind
     if kind == _CUT:
         segment.cut_before = fault.slave
@@ -124,6 +125,9 @@ def _begin(segment, slave, fault):
         slave.powered = 0
         slave.memory[0x130] = 1
     elif kind == _DRIFT:
+        # what was counted so far stays: only from now on the crystal runs off
+        slave.clock_base_ns = local_time_ns(slave, now_ns)
+        slave.clock_epoch_ns = now_ns
         slave.clock_drift = fault.magnitude * 1e-6
     elif kind == _SYNC0:
         segment.sync_late_ns = fault.magnitude
@@ -150,7 +154,7 @@ def _end(segment, slave, fault):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def advance_faults(segment, slaves, wire):
+def advance_faults(segment, slaves, wire, now_ns):
     """Begin and end the faults that are due at this cyclic frame."""
     now = wire.cyclic_frames
     for n in range(wire.fault_count):
@@ -158,7 +162,7 @@ def advance_faults(segment, slaves, wire):
         due = now >= fault.first and (fault.frames == 0 or now < fault.first + fault.frames)
         if due and not fault.active:
             fault.active = 1
-            _begin(segment, slaves[fault.slave], fault)
+            _begin(segment, slaves[fault.slave], fault, now_ns)
         elif fault.active and not due:
             fault.active = 0
             _end(segment, slaves[fault.slave], fault)
@@ -232,7 +236,7 @@ def carry(segment, slaves, wire, frame, length, now_ns):
     wire.reply_count = 0
     cyclic = length > _INDEX_OFFSET and frame[_INDEX_OFFSET] >= _CYCLIC
     if cyclic:
-        advance_faults(segment, slaves, wire)
+        advance_faults(segment, slaves, wire, now_ns)
     lost = wire.drop_share > 0.0 and _uniform(wire) < wire.drop_share
     if not lost and _active(wire, _SILENCE) < 0 and not (cyclic and _active(wire, _DROP) == 0):
         if process_frame(segment, slaves, frame, length, now_ns) > 0:

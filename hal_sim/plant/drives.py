@@ -83,6 +83,8 @@ def _enter_control(axis: Any, control: int) -> None:
     """Change the loop without a bump: the reference starts where the axis is."""
     if axis.control == _OFF or axis.control == _TORQUE:
         axis.integral_n = 0.0
+    # a ramp of the drive's own begins where the axis is, not where a last target may have been
+    if axis.control != _POSITION or control == _PROFILE:
         axis.reference_m_s = axis.velocity_m_s
         axis.reference_m = axis.position_m + axis.encoder_offset_m
     axis.profile_goal_m = axis.reference_m
