@@ -60,25 +60,26 @@ def merge_readings(inputs, memory, loop):
     for i in range(loop.station_count):
         for channel in range(CHANNEL_COUNT):
             copy = loop.readings[i, channel]
-            _take_reading(copy, address_of(memory.stations[i].readings[channel]))
+            _take_reading(copy, address_of(memory.stations[i].readings[channel]), channel)
             if copy.sequence != _ZERO:
                 _merge_reading(inputs.stations[i], copy.committed, channel)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
-def _take_reading(copy, pair):
+def _take_reading(copy, pair, channel):
+    """A camera's failed reading is its answer; a sensor's leaves the last good one, which grows old."""
     newest = load_acquire(pair)
     if newest == copy.sequence:
         return
     slot = pair + WORD + (newest % _TWO) * _READING_SLOT
     if try_read_sealed(slot, address_of(copy.scratch), _READING_WORDS) == newest:
-        copy_record(copy.scratch, copy.committed, _READING_WORDS)
+        if channel <= _STACK_CAMERA or copy.scratch.quality == _GOOD:
+            copy_record(copy.scratch, copy.committed, _READING_WORDS)
         copy.sequence = newest
 
 
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def _merge_reading(inputs, reading, channel):
-    """A camera's failed reading is its answer; a sensor's leaves the last good one, which grows old."""
     if channel < _STACK_CAMERA:
         copy_record(reading, inputs.sheet_cameras[channel], _READING_WORDS)
     elif channel == _STACK_CAMERA:

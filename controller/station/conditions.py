@@ -4,6 +4,7 @@ from math import sqrt
 
 import numpy as np
 
+from controller.shared.alarms import AlarmId
 from controller.shared.conditions import CONDITION_COUNT, INTERLOCKS, ConditionId
 from controller.shared.packml import Mode, State
 from controller.shared.plan import RunOn
@@ -156,6 +157,13 @@ def evaluate_conditions(state, station_index, inputs, plan):
     known[ConditionId.WRAPPING_PLACE_FREE] = station.wrap_up.active == 0
     known[ConditionId.TAIL_CUT] = _tail_cut(station, plan)
     known[ConditionId.TENSION_PRESENT] = reported.tension_n > 0.3 * plan.web.tension_n
+
+
+@kernel
+def watch_bus(state, station_index, bus):
+    """Say when more cycles in a row are missed than is usual; `BUS_OPERATIONAL` is for the worse."""
+    degraded = bus.state == BusState.DEGRADED
+    alarm_while(state, station_index, AlarmId.BUS_DEGRADED, -1, degraded)
 
 
 @kernel

@@ -10,7 +10,8 @@ from drivers.cia402_step import controlword_towards_enabled, power_state
 from drivers.image import AXIS_COUNT, AxisId
 
 FAULT_RESET_CYCLES = 4
-_SHUTDOWN = 0x06
+_SHUTDOWN, _QUICK_STOP, _DISABLE_VOLTAGE = 0x06, 0x02, 0x00
+_STANDING_M_S = 0.001
 _FAULT_RESET = int(Controlword.FAULT_RESET)
 _HOMING_START = int(Controlword.HOMING_START)
 _ATTAINED = int(Statusword.HOMING_ATTAINED)
@@ -125,6 +126,15 @@ def step_homing(state, station_index, inputs):
 
 
 @kernel
+def _towards_disabled(station, shown):
+    """The controlword that takes the torque: at a standstill, after the drive's own ramp off the path."""
+    if shown.power_state == PowerState.QUICK_STOP_ACTIVE:
+        return _DISABLE_VOLTAGE if abs(shown.actual_velocity_m_s) < _STANDING_M_S else _QUICK_STOP
+    ramp = station.off_path and shown.power_state == PowerState.OPERATION_ENABLED
+    return _QUICK_STOP if ramp else _SHUTDOWN
+
+
+@kernel
 def write_drives(station, outputs):
     """Write controlwords, modes and setpoints of every axis."""
     for axis in range(AXIS_COUNT):
@@ -136,7 +146,7 @@ def write_drives(station, outputs):
         elif station.enable:
             output.controlword = controlword_towards_enabled(shown.power_state)
         else:
-            output.controlword = _SHUTDOWN
+            output.controlword = _towards_disabled(station, shown)
         output.mode = Mode.CYCLIC_SYNC_POSITION
         if axis == AxisId.DANCER:
             output.mode = Mode.CYCLIC_SYNC_TORQUE

@@ -15,7 +15,7 @@ from controller.station.jog import answer_jog
 from controller.station.kernel import kernel
 from controller.station.quality import close_cell, close_wrapped, reject_reason
 from controller.station.sequence import lead_in_done, start_routine
-from drivers.image import AXIS_COUNT
+from drivers.image import AXIS_COUNT, BusState
 
 _STATE_COUNT = max(State) + 1
 _NEXT = np.array(
@@ -80,7 +80,10 @@ def change_state(state, command):
 
 @kernel
 def _begin_clearing(state):
+    """Reset faulted drives; what an alarm asked for in this very scan was before the reset."""
+    state.reaction = 0
     for index in range(state.machine.station_count):
+        state.stations[index].off_path = 0
         if any_fault(state.stations[index]):
             state.stations[index].fault_reset = FAULT_RESET_CYCLES
 
@@ -314,6 +317,15 @@ def _close_cells(state, plans, aborting):
 
 
 @kernel
+def _stand(station):
+    """Stop the masters where they are, and watch no sheet: nothing follows the program any more."""
+    station.master.speed = station.ahead.speed = station.late.speed = 0.0
+    station.master.acceleration = station.ahead.acceleration = station.late.acceleration = 0.0
+    for gripper in range(station.grippers.size):
+        station.grippers[gripper].holding = 0
+
+
+@kernel
 def _disabled(state):
     """Remove the enable; True once every drive has followed."""
     done = True
@@ -321,6 +333,7 @@ def _disabled(state):
         station = state.stations[index]
         station.enable = 0
         station.status.sequence = SequenceState.OFF
+        _stand(station)
         done = done and all_disabled(station)
     return done
 
@@ -332,6 +345,22 @@ def _torque_gone(state):
         if not state.stations[index].status.conditions[ConditionId.SAFE_TORQUE_OFF_OK]:
             return True
     return False
+
+
+@kernel
+def _off_path(state):
+    """True when axes are not where the path is, or do not hear where it leads: braking along it is vain."""
+    partly = state.machine.working_counter != 0
+    whole = state.machine.working_counter == state.machine.working_counter_expected
+    lost = state.machine.bus_state == BusState.DOWN and partly and not whole
+    for index in range(state.machine.station_count):
+        alarms = state.stations[index].status.alarms
+        lost = lost or alarms[AlarmId.FOLLOWING_ERROR] or alarms[AlarmId.DRIVE_FAULT]
+        lost = lost or alarms[AlarmId.DRIVE_NOT_ENABLED]
+    for index in range(state.machine.station_count):
+        if lost:
+            state.stations[index].off_path = 1
+    return lost
 
 
 @kernel
@@ -369,7 +398,7 @@ def _acting_done(state, plans):
     if current == State.STOPPING and _at_rest(state):
         _close_cells(state, plans, False)
         return True
-    if current == State.ABORTING and (_at_rest(state) or _torque_gone(state)):
+    if current == State.ABORTING and (_at_rest(state) or _torque_gone(state) or _off_path(state)):
         _close_cells(state, plans, True)
         return _disabled(state)
     if current == State.CLEARING:

@@ -5,6 +5,7 @@ from controller.station.conditions import (
     apply_interlocks,
     evaluate_conditions,
     target_speed,
+    watch_bus,
 )
 from controller.station.drives import read_drives, supervise_drives
 from controller.station.feeders import step_feeder, step_grippers
@@ -68,6 +69,7 @@ def sense(inputs, state, plans, index):
         step_feeder(state, index, reported, plan, polarity)
     read_stack_camera(state, index, reported, plan)
     evaluate_conditions(state, index, inputs, plan)
+    watch_bus(state, index, inputs.bus)
     state.machine.start_inhibits |= apply_interlocks(state, index)
     folding = station.status.sequence == SequenceState.SECTION and not plan.dry
     stacking = folding and station.status.sheet > 0

@@ -229,6 +229,7 @@ STATION_STATE_DTYPE = np.dtype(
         ("smooth", np.uint8),  # the half fold ran at full speed so far, as its cams are made for
         ("frozen", np.uint8),  # the master stands at a gate, everything at rest
         ("enable", np.uint8),  # drives wanted in OPERATION ENABLED
+        ("off_path", np.uint8),  # an axis is not where the path is: every drive stops by itself
         ("fault_reset", np.int32),  # cycles left of a fault reset pulse
         ("cell_open", np.uint8),
         ("at_rest", np.uint8),
