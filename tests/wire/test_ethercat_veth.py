@@ -384,6 +384,14 @@ def test_an_sdo_abort_at_start_up_names_the_object() -> None:
     assert "position 2" in text and "0x1c12:0" in text and "0x06090030" in text
 
 
+def test_an_sdo_without_an_answer_is_asked_again() -> None:
+    with segment(WANTED) as body, Bus(WANTED) as bus:
+        arm(body, (Fault(WireFault.SDO_TIMEOUT, slave=1, magnitude=-1),))
+        bus.bring_up()
+        assert body.slaves[1]["abort_next_sdo"] == 0, "the silence was met"
+        assert bus.master.state_check(pysoem.SAFEOP_STATE, 1_000_000) == pysoem.SAFEOP_STATE
+
+
 def test_a_refused_transition_says_why_in_words() -> None:
     magnitude = AlState.SAFEOP | AlCode.INVALID_DC_CONFIGURATION << 8
     text = refused(WANTED, WANTED, Fault(WireFault.REFUSE_STATE, slave=2, magnitude=magnitude))

@@ -1,54 +1,56 @@
 """A whole cell over EtherCAT in lock-step: the same machine, seed and judge as the in-process simulator."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from controller.settings.loader import load_machine, load_recipe, load_settings
-from controller.settings.plant import PlantSettings
 from controller.shared.commands import CommandCode
 from controller.simulate import Simulation
-from drivers.ethercat.topology import stacker_topology
-from hal_sim.ethercat import lockstep_machine
-from hal_sim.ethercat.lockstep import Lockstep
-from hal_sim.exchange import exchange as plant_exchange
 from hal_sim.judge.figures import figures
+from tests.wire.wired_machine import new_simulation, put_on_the_bus
 
-CONFIG = Path(__file__).parents[2] / "config"
-
-
-def undisturbed(plant: PlantSettings) -> PlantSettings:
-    """All noise on, but no pick misses, double sheets or failed pictures: recoveries would differ."""
-    camera = plant.sheet_camera.model_copy(
-        update={"failure_share": 0.0, "late_share": 1e-6, "latency_median_s": 0.02}
-    )
-    vacuum = plant.vacuum.model_copy(update={"miss_share": 0.0, "double_share": 0.0})
-    return plant.model_copy(update={"sheet_camera": camera, "vacuum": vacuum})
+SEED = 1
+SAME_M = 4e-6  # a layer's place: what counts of 0.1 um and one more cycle of latency may change
 
 
-def one_cell(over_the_bus: bool) -> dict[str, Any]:
-    """Make one cell and return what the judge saw."""
-    machine = load_machine(CONFIG / "machine.yaml")
-    plant = undisturbed(load_settings(CONFIG / "plant.yaml", PlantSettings))
-    simulation = Simulation(machine, plant, load_recipe(CONFIG / "recipes" / "reference.yaml"), 1)
-    built, bus = simulation.machine, None
-    if over_the_bus:
-        bus = Lockstep(stacker_topology(1), plant_exchange, plant=np.array(built.context))
-        bus.bring_up()
-        built.exchange, built.context = lockstep_machine.exchange, bus.context
+def make_a_cell(simulation: Simulation) -> np.void:
+    """Make one cell and return its record."""
     simulation.reset()
     simulation.command(CommandCode.START)
     simulation.run_until(lambda: len(simulation.records) >= 1, 120.0)
-    return figures(np.array(bus.body.plant) if bus else built.context)
+    return simulation.records[0]
 
 
-def test_a_cell_over_the_bus_is_as_good_as_one_without() -> None:
-    direct, wired = one_cell(False), one_cell(True)
+def layers(record: np.void, name: str) -> np.ndarray:
+    """A layer's measured pose, (layers, 2)."""
+    found: np.ndarray = record["layers"][: int(record["layer_count"])][name]
+    return found
+
+
+@pytest.fixture(scope="module")
+def cells() -> tuple[tuple[np.void, dict[str, Any]], tuple[np.void, dict[str, Any]]]:
+    """(record, figures) of a cell without the bus, and of the same cell over it."""
+    direct = new_simulation(SEED)
+    plain = make_a_cell(direct)
+    simulation = new_simulation(SEED)
+    bus = put_on_the_bus(simulation)
+    wired = make_a_cell(simulation)
+    return (plain, figures(direct.machine.context)), (wired, figures(np.array(bus.body.plant)))
+
+
+def test_a_cell_over_the_bus_is_as_good_as_one_without(cells: Any) -> None:
+    (_, direct), (_, wired) = cells
     assert wired["cells_truly_good"] == 1 and wired["sheets"] == direct["sheets"]
-    assert wired["violations"] == {}
-    assert wired["s_per_sheet"] == pytest.approx(direct["s_per_sheet"], rel=0.02)
+    assert wired["violations"] == direct["violations"] == {}
+    assert wired["s_per_sheet"] == pytest.approx(direct["s_per_sheet"], rel=0.005)
     for path in (("overlay_mm", "sigma"), ("overlay_mm", "p99_7"), ("tension_n", "rms_deviation")):
         there, here = wired[path[0]][path[1]], direct[path[0]][path[1]]
         assert there == pytest.approx(here, rel=0.05), path
+
+
+def test_it_is_the_same_cell_layer_by_layer(cells: Any) -> None:
+    (direct, _), (wired, _) = cells
+    for name in ("before_m", "after_m"):
+        apart_m = layers(wired, name) - layers(direct, name)
+        assert np.abs(apart_m).max() < SAME_M, name
