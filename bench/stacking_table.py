@@ -50,13 +50,13 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "s/sheet": lambda row: _number(row["s_per_sheet"], 4),
     "over bound": lambda row: _number(_ratio(row), 3),
     "change s": lambda row: _number(row["cell_change_s"], 2),
-    "overlay sigma / least um": _sigma,
+    "overlay sigma / least µm": _sigma,
     "p99.7 mm": lambda row: _number(row["overlay_mm"]["p99_7"], 3),
     "pair mm": lambda row: _number(row["pair_overlay_mm"]["p99_7"], 3),
     "theta deg": lambda row: _number(row["theta_deg"]["p99_7"], 3),
     "tension rms / peak %": lambda row: _tension(row["tension_n"], row["tension_n"]["set"]),
     "first cell": lambda row: _tension(row["tension_n"]["first_cell"], row["tension_n"]["set"]),
-    "residual um": lambda row: _number(row["table_residual_um"]["max"], 1),
+    "residual µm": lambda row: _number(row["table_residual_um"]["max"], 1),
     "violations (rule: count)": _violations,
     "cells": lambda row: _count(row, "cells_unloaded"),
     "rejected": lambda row: _count(row, "rejected_cells"),
@@ -79,7 +79,8 @@ def print_table(rows: list[Row]) -> None:
 
 
 def markdown(rows: list[Row]) -> str:
-    """The same table for a document."""
-    lines = [list(COLUMNS), ["---"] * len(COLUMNS)]
-    lines += [[value(row) for value in COLUMNS.values()] for row in rows]
+    """The same for a document: a line a figure, so that it fits a page."""
+    name, *figures = COLUMNS
+    lines = [["figure", *(COLUMNS[name](row) for row in rows)], ["---"] * (len(rows) + 1)]
+    lines += [[figure, *(COLUMNS[figure](row) for row in rows)] for figure in figures]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)

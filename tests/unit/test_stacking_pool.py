@@ -50,9 +50,9 @@ def test_every_case_has_its_files_and_a_valid_plant() -> None:
     assert changed_plant(soft).web.modulus_pa == pytest.approx(0.5e9)
 
 
-def test_the_table_has_a_line_a_row() -> None:
+def test_a_document_has_a_line_a_figure() -> None:
     row = {"class": "B", "controller": "foldline", "variant": "reference", **pooled([run(1, 26.0)])}
     lines = markdown([row, row]).splitlines()
-    assert len(lines) == 4
-    assert "0.2600" in lines[2]
-    assert "1.040" in lines[2]
+    assert lines[0] == "| figure | B foldline | B foldline |"
+    assert "| s/sheet | 0.2600 | 0.2600 |" in lines
+    assert "| over bound | 1.040 | 1.040 |" in lines
