@@ -25,6 +25,7 @@ from controller.planning.timeline import (
     Timeline,
     ideal_bound,
     placement_window,
+    table_frequencies,
     table_rest,
     timeline,
 )
@@ -79,6 +80,12 @@ class CyclePlan:
 def residual_amplitude(station: StationSettings) -> float:
     """Amplitude the load may swing with at its placement, metres."""
     return RESIDUAL_M_S / (2.0 * np.pi * station.table_mode.frequency_hz)
+
+
+def swing_decay(station: StationSettings, period_s: float) -> float:
+    """What is left of a swing after a period, at the lowest frequency to be ready for."""
+    lowest_hz = float(table_frequencies(station)[0])
+    return float(np.exp(-2.0 * np.pi * lowest_hz * station.table_mode.damping * period_s))
 
 
 def table_move(
@@ -272,6 +279,7 @@ def _fill_parameters(
     record["jog_share"] = machine.manual.jog_share
     record["jog_dead_man_ns"] = int(machine.manual.dead_man_s * 1e9)
     record["mode_omega_rad_s"] = 2.0 * np.pi * station.table_mode.frequency_hz
+    record["swing_decay"] = swing_decay(station, 1e-6 * machine.period_us)
     record["load_quiet_m"] = residual_amplitude(station)
     for row, share in enumerate((0.0, 1.0)):
         record["mode"][row] = mode_over_period(station, share, 1e-6 * machine.period_us)

@@ -263,6 +263,7 @@ PLAN_DTYPE = np.dtype(
         ("table_window_m", np.float64),
         ("arm_clear_m", np.float64),  # an arm this high is out of the table's way
         ("mode_omega_rad_s", np.float64),
+        ("swing_decay", np.float64),  # of a swing's amplitude over one period, the slowest
         ("load_quiet_m", np.float64),  # amplitude of the load that counts as standing
         # the table's mode over one period, empty and with a full stack: see step_deflection
         ("mode", np.float64, (2, 3, 4)),

@@ -57,10 +57,19 @@ def _load_amplitude(station, plan):
 
 
 @kernel
+def step_swing(station, plan):
+    """Bound the load's swing from above, whatever its true mode: the largest deflection there was,
+    dying away as slowly as the modes to be ready for.
+    """
+    fading = station.swing_m * plan.swing_decay
+    station.swing_m = max(fading, _load_amplitude(station, plan))
+
+
+@kernel
 def _load_quiet(station, plan):
     """Only a table that stands can tell: one that moves pulls its load along."""
     stands = abs(station.axes[AxisId.TABLE_X].velocity_m_s) < STANDS_M_S
-    return stands and _load_amplitude(station, plan) <= plan.load_quiet_m
+    return stands and station.swing_m <= plan.load_quiet_m
 
 
 @kernel
@@ -147,6 +156,7 @@ def evaluate_conditions(state, station_index, inputs, plan):
         known[ConditionId.LEFT_FINGERS_CLAMPED + pair] = clamped
         clear = _fingers_at(station, plan, first, 0.0, 0.0, near)
         known[ConditionId.LEFT_FINGERS_CLEAR + pair] = clear
+    step_swing(station, plan)
     known[ConditionId.TABLE_IN_POSITION] = _table_in_position(station, plan)
     section = plan.sections[station.status.section]
     known[ConditionId.PICK_BEGUN] = station.late.position >= section.late_to_s

@@ -144,10 +144,17 @@ def step_late(station, section, target_speed, period_s):
             in_time = master.position - section.late_from_s < 2.0 * period_s
             place_master(late, section.late_from_s, target_speed)
             step_master_towards(late, target_speed, inf, period_s)
-            if in_time and not station.frozen:
+            station.late_follows = 1 if in_time and not station.frozen else 0
+            if station.late_follows:
                 place_master(late, master.position, master.speed)
     elif late.position < section.late_to_s:
-        step_master_towards(late, target_speed, inf, period_s)
+        if not station.late_follows:
+            step_master_towards(late, target_speed, inf, period_s)
+            # x goes with the master: lower than planned beside it would be a sweep
+            station.late_follows = 1 if late.position >= master.position else 0
+        if station.late_follows:
+            place_master(late, master.position, master.speed)
+            late.acceleration = master.acceleration
 
 
 @kernel

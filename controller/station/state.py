@@ -226,6 +226,8 @@ STATION_STATE_DTYPE = np.dtype(
         ("state_since_ns", np.int64),
         ("layer_ns", np.int64),
         ("pair_ns", np.int64),
+        ("swing_m", np.float64),  # of the load behind the table's encoder, at most
+        ("late_follows", np.uint8),  # the leaving arm's descent goes with the master
         ("smooth", np.uint8),  # the half fold ran at full speed so far, as its cams are made for
         ("frozen", np.uint8),  # the master stands at a gate, everything at rest
         ("enable", np.uint8),  # drives wanted in OPERATION ENABLED
