@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 SMOOTHING = signal.windows.hann(9, sym=True)[1:-1]
 SLIDES_M_S = 0.01
 EDGE_SAMPLES = 6
+UNKNOWN_S = 0.3  # at the start: the load may have been swinging before
 BLOCKS = 5
 SAMPLES_MIN = 400
 GRID = np.linspace(0.6, 1.5, 31)
@@ -93,6 +94,7 @@ def _signals(response: Response) -> _Signals:
     acceleration = carriage_acceleration(response)
     sliding = np.abs(velocity) > SLIDES_M_S
     used = np.convolve(~sliding, np.ones(2 * EDGE_SAMPLES + 1), mode="same") < 0.5
+    used[: int(UNKNOWN_S / period)] = False
     return _Signals(period, acceleration, np.sign(velocity), response.force_n, used)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from controller.commission import Commissioner, NotCommissioned
@@ -53,6 +54,20 @@ def test_a_mode_within_ten_per_cent_is_found_within_one(
     assert simulation.state == State.IDLE
     assert int(simulation.machine.state[0]["machine"]["mode"]) == Mode.PRODUCTION
     assert first_violations(simulation.machine.context) == []
+
+
+def test_missed_periods_leave_the_longest_stretch(plan: CyclePlan) -> None:
+    simulation = _simulation(plan, 46.0)
+    samples = Commissioner(simulation.view, simulation.run).measure(0)
+    late = samples["time_ns"].copy()
+    late[1500:] += 3_000_000
+    samples["time_ns"] = late
+    response = response_of(samples)
+    assert response.position_m.size == len(samples) - 1500
+    assert identify(response, BELIEVED_HZ).frequency_hz == pytest.approx(46.0, rel=0.01)
+    samples["time_ns"] += np.arange(len(samples)) // 500 * 1_000_000
+    with pytest.raises(NotCommissioned, match="without a missed period"):
+        response_of(samples)
 
 
 def test_a_machine_at_work_is_not_measured(plan: CyclePlan) -> None:
