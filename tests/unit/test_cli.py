@@ -1,5 +1,6 @@
 """The command line as a person meets it: in a process of its own, with its exit status."""
 
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +18,8 @@ def foldline(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProces
     program = "import sys; sys.argv[0] = 'foldline'; from controller.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=60,
+        cwd=folder, env={**os.environ, "COLUMNS": "400"},  # no cell of a table is wrapped
+        capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
 
