@@ -1,17 +1,15 @@
 """The machine put together: image, backend, state and plans. The only module that knows hal_sim."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from controller.runtime.loop_state import new_loop
 from controller.settings.document import SettingsError
+from controller.settings.faults import FaultSettings
 from controller.settings.fieldbus import load_topology
 from controller.settings.machine import MachineSettings
 from controller.settings.plant import PlantSettings
@@ -58,19 +56,18 @@ def build_simulated(
     plant: PlantSettings,
     plans: NDArray[np.void],
     seed: int,
-    faults: Path | None = None,
+    faults: Sequence[FaultSettings] = (),
 ) -> Machine:
     """Build a machine whose hardware is the simulator.
 
-    plans: PLAN_DTYPE, slots 2 i and 2 i + 1 of station i; faults: a YAML list of scheduled faults.
+    plans: PLAN_DTYPE, slots 2 i and 2 i + 1 of station i. SettingsError names a fault that cannot be.
     """
     from hal_sim.context import make_context
     from hal_sim.exchange import exchange
 
     station_count, period_ns = len(machine.stations), machine.period_us * 1000
     context = make_context(plant.model_dump(), station_count, period_ns, seed)
-    if faults is not None:
-        _schedule_faults(context, faults)
+    _schedule_faults(context, faults)
     return _build(machine, exchange, context, plans, context)
 
 
@@ -178,19 +175,21 @@ def virtual_wire(master: str, slaves: str) -> None:
     make_veth(master, slaves)
 
 
-def _schedule_faults(context: NDArray[np.uint8], path: Path) -> None:
+def _schedule_faults(context: NDArray[np.uint8], faults: Sequence[FaultSettings]) -> None:
     from hal_sim.faults import Fault, FaultKind, schedule_faults
 
-    entries = yaml.safe_load(path.read_text()) or []
+    kinds = {kind.name.lower(): kind for kind in FaultKind}
+    unknown = [f"fault kind = {f.kind}: none of {', '.join(kinds)}; write one" for f in faults
+               if f.kind not in kinds]  # fmt: skip
+    if unknown:
+        raise SettingsError(unknown)
     try:
-        parsed = [Fault(**{**entry, "kind": FaultKind[entry["kind"].upper()]}) for entry in entries]
-        schedule_faults(context, parsed)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise SettingsError([f"{path}: {error}; kinds: {_names(FaultKind)}"]) from None
-
-
-def _names(kinds: type[IntEnum]) -> str:
-    return ", ".join(kind.name.lower() for kind in kinds)
+        schedule_faults(
+            context,
+            [Fault(**{**fault.model_dump(), "kind": kinds[fault.kind]}) for fault in faults],
+        )
+    except ValueError as error:
+        raise SettingsError([str(error)]) from None
 
 
 def judge_figures(machine: Machine) -> dict[str, Any]:
@@ -198,3 +197,10 @@ def judge_figures(machine: Machine) -> dict[str, Any]:
     from hal_sim.judge.figures import figures
 
     return {} if machine.plant is None else figures(machine.plant)
+
+
+def judged_cells(machine: Machine) -> list[dict[str, Any]]:
+    """Return the unloaded cells that the judge still keeps, each with what it truly was."""
+    from hal_sim.judge.figures import judge_cells
+
+    return [] if machine.plant is None else judge_cells(machine.plant)

@@ -127,7 +127,10 @@ def sim(
     recipe: Recipe,
     cells: Annotated[int, typer.Option(min=1, max=1_000_000, help="Cells to make.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 1,
-    faults: Annotated[Path | None, typer.Option(help="Fault schedule.")] = None,
+    faults: Annotated[
+        str | None,
+        typer.Option(help="What goes wrong: a scenario's name (foldline faults) or a file."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make cells in virtual time and print the judge's summary."""
@@ -136,17 +139,28 @@ def sim(
     from controller.display import progress_bar, show_result
     from controller.planning.timeline import PlanRefused
     from controller.settings.document import SettingsError
+    from controller.settings.faults import load_faults
     from controller.simulate import SimulationStuck, simulate
 
     try:
         with progress_bar("cells") as progress:
-            summary = simulate(**settings, cells=cells, seed=seed, faults=faults, progress=progress)
+            struck = load_faults(faults, _shipped("faults.yaml")) if faults else []
+            summary = simulate(**settings, cells=cells, seed=seed, faults=struck, progress=progress)
     except (PlanRefused, SettingsError) as refused:
         _refuse(getattr(refused, "problems", [f"{recipe}: {refused}"]))
     except SimulationStuck as stuck:
         print(f"simulation stuck: {stuck}", file=sys.stderr)
         raise typer.Exit(EXIT_STUCK) from None
     show_result("Simulation", summary, as_json)
+
+
+@app.command()
+def faults() -> None:
+    """List the scenarios of `foldline sim --faults`."""
+    from controller.settings.faults import load_scenarios
+
+    for name, listed in load_scenarios(_shipped("faults.yaml")).items():
+        print(f"{name}: {', '.join(fault.kind for fault in listed)}")
 
 
 @app.command()

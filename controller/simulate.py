@@ -1,16 +1,16 @@
 """A machine in virtual time: built from settings, commanded like the real one, judged by the simulator."""
 
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from controller.assembly import Machine, build_simulated, judge_figures, new_plans
+from controller.assembly import Machine, build_simulated, judge_figures, judged_cells, new_plans
 from controller.planning.cycle_plan import CyclePlan, make_plan
 from controller.runtime.loop import LoopCode
 from controller.runtime.virtual import digest, run_virtual
+from controller.settings.faults import FaultSettings
 from controller.settings.machine import MachineSettings
 from controller.settings.plant import PlantSettings
 from controller.settings.recipe import RecipeSettings
@@ -39,7 +39,7 @@ class Simulation:
         plant: PlantSettings,
         recipe: RecipeSettings,
         seed: int,
-        faults: Path | None = None,
+        faults: Sequence[FaultSettings] = (),
         plan: CyclePlan | None = None,
         dry: bool = False,
     ) -> None:
@@ -52,6 +52,7 @@ class Simulation:
         self.machine.loop[0]["digest_wanted"] = 1
         self.view = SharedView(self.machine.memory, ProcessId.SUPERVISOR)
         self.records: list[np.void] = []
+        self.judged: dict[tuple[int, int], dict[str, Any]] = {}  # by station and cell
 
     @property
     def state(self) -> State:
@@ -99,13 +100,13 @@ class Simulation:
 
     def save(self) -> list[Any]:
         """Keep the whole machine as it is now, for `restore`."""
-        return [np.copy(part) for part in self._parts()] + [list(self.records)]
+        return [np.copy(part) for part in self._parts()] + [dict(self.judged), list(self.records)]
 
     def restore(self, kept: list[Any]) -> None:
         """Put the machine back as it was saved."""
         for part, saved in zip(self._parts(), kept, strict=False):
             part[...] = saved
-        self.records = list(kept[-1])
+        self.judged, self.records = dict(kept[-2]), list(kept[-1])
         self.view = SharedView(self.machine.memory, ProcessId.SUPERVISOR)
 
     def _parts(self) -> list[Any]:
@@ -137,6 +138,12 @@ class Simulation:
         if fresh:
             self.records += fresh
             self.view.send(CommandCode.ACKNOWLEDGE_RECORDS, value=float(int(fresh[-1]["counter"])))
+            self.judge()
+
+    def judge(self) -> None:
+        """Take over what the judge says of the cells unloaded so far; it keeps only the last ones."""
+        cells = judged_cells(self.machine)
+        self.judged |= {(cell["station"], cell["cell"]): cell for cell in cells}
 
 
 def simulate(
@@ -145,7 +152,7 @@ def simulate(
     recipe: RecipeSettings,
     cells: int,
     seed: int,
-    faults: Path | None = None,
+    faults: Sequence[FaultSettings] = (),
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """Make `cells` cells in virtual time; returns the judge's summary as plain JSON values.
@@ -168,7 +175,7 @@ def stack_cells(
         if simulation.virtual_s > limit:
             raise SimulationStuck(simulation.where())
         simulation.run(CHUNK_S)
-        _operate(simulation)
+        operate(simulation)
         if progress is not None:
             progress(len(simulation.records) / cells)
     return _summary(simulation, time.perf_counter() - started)
@@ -182,16 +189,34 @@ _OPERATOR = {
 }
 
 
-def _operate(simulation: Simulation) -> None:
+def operate(simulation: Simulation) -> None:
     """What an operator does after a stop: remove the cause, then go on."""
     command = _OPERATOR.get(simulation.state)
     if command is not None:
         simulation.command(command)
 
 
+def verdicts(records: Sequence[np.void], judged: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """The controller's verdicts beside the truth: good cells rejected, and bad ones let through.
+
+    A cell is the one whose record was begun last before its first sheet was laid.
+    """
+    counts = {"false_rejects": 0, "escapes": 0}
+    for cell in judged:
+        begun = [r for r in records if int(r["station"]) == cell["station"]]
+        begun = [r for r in begun if int(r["started_ns"]) * 1e-9 <= cell["first_s"]]
+        if not begun:
+            continue
+        passed = int(max(begun, key=lambda r: int(r["started_ns"]))["verdict"]) == Verdict.GOOD
+        if passed != cell["good"]:
+            counts["escapes" if passed else "false_rejects"] += 1
+    return counts
+
+
 def _summary(simulation: Simulation, wall_s: float) -> dict[str, Any]:
     records = simulation.records
     good = sum(int(record["verdict"]) == Verdict.GOOD for record in records)
+    simulation.judge()
     figures = judge_figures(simulation.machine)
     recoveries: dict[str, int] = {}
     for index in range(simulation.machine.station_count):
@@ -203,6 +228,7 @@ def _summary(simulation: Simulation, wall_s: float) -> dict[str, Any]:
         "cells": len(records),
         "good_cells": good,
         "rejected_cells": len(records) - good,
+        **verdicts(records, list(simulation.judged.values())),
     }
     tail = {
         "bound_s_per_sheet": simulation.plans[0].bound.seconds,

@@ -78,7 +78,7 @@ _INDICES = {
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: at `at_s` of plant time or once `at_sheet` sheets are laid on the station."""
+    """One fault: at `at_s` of plant time, or so long after `at_sheet` sheets are laid on the station."""
 
     kind: FaultKind
     at_s: float = 0.0
@@ -89,14 +89,16 @@ class Fault:
     magnitude: float = 0.0
 
 
-# What a machine should get over without losing its cell, with the magnitude it comes with.
+# What a machine gets over without losing its cell, with the magnitude it comes with.
 RECOVERABLE: dict[FaultKind, float] = {
     FaultKind.PICK_MISS: 1.0,
     FaultKind.DOUBLE_SHEET: 0.0,
-    FaultKind.RELEASE_SLOW: 1.5,
+    FaultKind.RELEASE_SLOW: 2.5,
     FaultKind.CAMERA_LATE: 0.1,
+    FaultKind.CAMERA_FAILED: 0.0,
     FaultKind.CAMERA_OUTLIER: 0.003,
 }
+_FAILING_S = 0.07  # a camera that fails for one image or two
 
 
 def seeded_faults(seed: int, sheets: int, every: int, station: int = 0) -> list[Fault]:
@@ -113,9 +115,11 @@ def seeded_faults(seed: int, sheets: int, every: int, station: int = 0) -> list[
         index = int(draw_uniform(streams, int(Stream.PLANT)) * min(_INDICES[kind], 2))
         if kind == FaultKind.RELEASE_SLOW:
             index *= 2  # the placing gripper of either arm
-        faults.append(
-            Fault(kind, at_sheet=sheet, station=station, index=index, magnitude=RECOVERABLE[kind])
-        )
+        duration_s = 0.0
+        if kind == FaultKind.CAMERA_FAILED:
+            # the camera of the stage that the arm of this very sheet serves
+            index, duration_s = (sheet - 1) % 2, _FAILING_S
+        faults.append(Fault(kind, 0.0, sheet, station, index, duration_s, RECOVERABLE[kind]))
     if len(faults) > FAULTS_MAX:
         raise ValueError(f"{len(faults)} faults: at most {FAULTS_MAX}; raise every = {every}")
     return faults
@@ -224,10 +228,12 @@ def step_faults(context: Any) -> None:
                 _strike(context.plant, station, fault, 0)
                 fault.state = _OVER
             continue
-        late = now >= fault.at_ns
         if fault.at_sheet > 0:
-            late = station.judge.sheets_laid >= fault.at_sheet
-        if late:
+            if station.judge.sheets_laid < fault.at_sheet:
+                continue
+            fault.at_ns += now
+            fault.at_sheet = 0
+        if now >= fault.at_ns:
             _strike(context.plant, station, fault, 1)
             fault.state = _ACTIVE
             fault.until_ns = now + fault.duration_ns

@@ -117,6 +117,10 @@ SHEET_DTYPE = np.dtype(
         ("camera_rad", np.float64),
         ("count", np.int32),  # 0 none, 2 a double
         ("measured", np.uint8),
+        (
+            "uncorrected",
+            np.uint8,
+        ),  # picked from the stage without the correction of this very sheet
     ],
     align=True,
 )

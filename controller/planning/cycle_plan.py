@@ -55,8 +55,13 @@ RESIDUAL_M_S = 0.70e-3
 GATE_TIMEOUT_S = 5.0
 ARM_CLEAR_RESERVE_M = 0.001
 TABLE_ERROR_MAX_M = 1e-4  # a following error beyond is nothing to learn from
+RELEASE_LATE = 2.0  # times the expected one: a release that slow is told
 AFTER_FOLD_S = 1e-6  # the switches of a release come before the gate that stops the machine there
 TABLE_SEGMENTS = 120
+_ALARM_OF_GATE = {
+    ConditionId.LEFT_FINGERS_CLAMPED: AlarmId.FINGER_NOT_CLAMPED,
+    ConditionId.RIGHT_FINGERS_CLAMPED: AlarmId.FINGER_NOT_CLAMPED,
+}
 _RELATIVE = frozenset({AxisKind.TABLE_Z})
 
 
@@ -238,6 +243,7 @@ def _fill_alignment(record: np.void, station: StationSettings) -> None:
         "camera_timeout_ns": int(camera.timeout_s * 1e9),
         "camera_retries": camera.retries,
         "pick_retries": station.vacuum.pick_retries,
+        "discard_m": station.arm.discard_position_m,
         "drift_gain": station.stack_camera.drift_gain,
         "outlier_m": camera.outlier_m,
         "outlier_rad": camera.outlier_rad,
@@ -286,6 +292,7 @@ def _fill_parameters(
     vacuum["made_pa"] = station.vacuum.made_pa
     vacuum["released_pa"] = station.vacuum.released_pa
     vacuum["timeout_ns"] = int(station.vacuum.timeout_s * 1e9)
+    vacuum["release_late_ns"] = int(RELEASE_LATE * station.vacuum.off_time_s * 1e9)
     vacuum["sheet_thickness_m"] = thickness
     vacuum["double_sheet_m"] = station.vacuum.double_sheet_ratio * max(thickness)
     _fill_axes(record, station)
@@ -345,6 +352,7 @@ def _gates(half: Half, times: Timeline) -> list[tuple[float, GateKind, Condition
         (times.clear_gate_s, GateKind.MOVING, old),
         (times.quiet_gate_s, GateKind.MOVING, ConditionId.LOAD_QUIET),
         (times.period_s, GateKind.REST, ConditionId.TABLE_IN_POSITION),
+        (times.period_s, GateKind.REST, ConditionId.SHEET_BROUGHT),
         (times.period_s, GateKind.REST, ConditionId.PICK_BEGUN),
     ]
     return sorted(gates, key=lambda gate: gate[0])
@@ -368,6 +376,7 @@ def _fill_sections(record: np.void, times: Timeline) -> None:
         section = record["sections"][half.section]
         section["release_s"] = times.release_s
         section["ahead_s"] = (times.arrived_s, times.arrive_lift_s + times.lower_time_s)
+        section["descend_s"] = times.period_s - times.lower_time_s
         section["late_axis"] = ARMS[half.leaving][1]
         section["late_from_s"] = times.pick_s - times.leave_time_s
         section["late_to_s"] = times.pick_s
@@ -379,7 +388,8 @@ def _fill_sections(record: np.void, times: Timeline) -> None:
             row = record["gates"][gate_row]
             row["master_s"], row["kind"], row["condition"] = master_s, kind, condition
             patience_s = 0.0 if condition == ConditionId.RUNNING else GATE_TIMEOUT_S
-            row["timeout_ns"], row["alarm"] = int(patience_s * 1e9), AlarmId.GATE_TIMEOUT
+            row["timeout_ns"] = int(patience_s * 1e9)
+            row["alarm"] = _ALARM_OF_GATE.get(condition, AlarmId.GATE_TIMEOUT)
             gate_row += 1
         for master_s, action, index in switches:
             record["switches"][switch_row] = (master_s, action, index)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from controller.planning.timeline import LEAVE_APEX_SHARE
 from controller.settings.machine import StationSettings
 from controller.settings.recipe import RecipeSettings
 from controller.shared.conditions import ConditionId
@@ -292,6 +293,55 @@ def identify(station: StationSettings) -> list[Step]:
     return steps
 
 
+def refetch(station: StationSettings, polarity: Polarity) -> list[Step]:
+    """One arm: PLACE takes the stage's sheet to the bin, FETCH brings the next one along."""
+    x, z = (_ARM_X[polarity],), (_ARM_Z[polarity],)
+    up = station.arm.stroke_m
+    return [
+        *_together((z, up)),
+        *_together((x, -station.arm.transfer_m)),
+        *_together((z, 0.0)),
+        _act(Action.SET_ASIDE, polarity),
+        _wait(ConditionId(ConditionId.ANODE_PICKED + polarity)),
+        *_together((z, up)),
+        _act(Action.STAGE_HOME, polarity),
+        *_together((x, station.arm.discard_position_m)),
+        _act(Action.DROP, polarity),
+        _wait(ConditionId(ConditionId.ANODE_RELEASED + polarity)),
+    ]
+
+
+def lay(station: StationSettings, polarity: Polarity) -> list[Step]:
+    """One arm: FETCH lays its sheet on the stage; back, as high as the arm waits for a camera."""
+    x, z = (_ARM_X[polarity],), (_ARM_Z[polarity],)
+    up = station.arm.stroke_m
+    return [
+        *_together((z, up)),
+        *_together((x, 0.0)),
+        *_together((z, 0.0)),
+        _act(Action.LAY, polarity),
+        _wait(ConditionId(ConditionId.ANODE_RELEASED + polarity)),
+        *_together((z, up)),
+        *_together((x, -station.arm.transfer_m)),
+        *_together((z, LEAVE_APEX_SHARE * up)),
+    ]
+
+
+def bring(station: StationSettings, polarity: Polarity) -> list[Step]:
+    """One arm: pick up the corrected sheet and press it on the stack."""
+    x, z = (_ARM_X[polarity],), (_ARM_Z[polarity],)
+    up = station.arm.stroke_m
+    return [
+        *_together((z, 0.0)),
+        _act(Action.PICK, polarity),
+        _wait(ConditionId(ConditionId.ANODE_PICKED + polarity)),
+        *_together((z, up)),
+        _act(Action.STAGE_HOME, polarity),
+        *_together((x, 0.0)),
+        *_together((z, 0.0)),
+    ]
+
+
 def routines(
     station: StationSettings, recipe: RecipeSettings, dry: bool = False
 ) -> dict[RoutineId, list[Step]]:
@@ -308,4 +358,10 @@ def routines(
         RoutineId.PARK: park(station),
         RoutineId.WRAP_UP: wrap_up(station, recipe) if parallel else [],
         RoutineId.IDENTIFY: identify(station),
+        RoutineId.REFETCH_ANODE: refetch(station, Polarity.ANODE),
+        RoutineId.REFETCH_CATHODE: refetch(station, Polarity.CATHODE),
+        RoutineId.LAY_ANODE: lay(station, Polarity.ANODE),
+        RoutineId.LAY_CATHODE: lay(station, Polarity.CATHODE),
+        RoutineId.BRING_ANODE: bring(station, Polarity.ANODE),
+        RoutineId.BRING_CATHODE: bring(station, Polarity.CATHODE),
     }

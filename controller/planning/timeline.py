@@ -33,6 +33,7 @@ WEB_TOUCH_M_S = 0.035
 QUIET_LEAD_S = 0.0005
 APEX_SHARES = np.linspace(1.0, 0.7, 31)
 SAMPLES = 4001
+LEAVE_APEX_SHARE = 0.5  # of the arm's stroke: how high the leaving arm lifts on its way
 
 
 class PlanRefused(ValueError):
@@ -203,7 +204,7 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
     arrived = arrive_transfer + transfer.length
     apex, rise, meets, wait = _apex(station, recipe, table, touch_down, arrived - web_creep)
     period, table_start, table_end = touch_down + wait, table_start + wait, table_end + wait
-    leave_apex = 0.5 * arm.stroke_m
+    leave_apex = LEAVE_APEX_SHARE * arm.stroke_m
     leave_time = fastest_move(leave_apex, z_limits).length
     leave_transfer = release + clear - creep
     still = leave_transfer + transfer.length - creep

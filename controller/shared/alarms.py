@@ -76,6 +76,9 @@ class AlarmId(IntEnum):
     HIPOT_FAILED = 36
     ALIGNMENT_FAILED = 37
     INTERNAL = 38
+    VISION_FAILED = 39
+    SHEETS_MISALIGNED = 40
+    SHEET_OVER_STACK = 41
 
 
 @dataclass(frozen=True)
@@ -170,15 +173,15 @@ ALARMS: dict[AlarmId, AlarmDefinition] = {
     ),
     AlarmId.SHEET_OUT_OF_RANGE: _row(
         3103, _W, _R.NONE, _A, "sheet out of range", "the correction exceeds the stage's range",
-        "none: the sheet is put aside; check the magazine's stops",
+        "none: the sheet is put aside and replaced; check the magazine's stops",
     ),
     AlarmId.STACK_CAMERA_LATE: _row(
         3104, _N, _R.NONE, _A, "stack camera late", "a layer was not measured",
         "none; check the camera if it happens often",
     ),
     AlarmId.VACUUM_LOST: _row(
-        3201, _P, _R.HOLD, _C, "vacuum lost", "a gripper lost its sheet on the way",
-        "take the sheet out, then Stop and Reset",
+        3201, _P, _R.HOLD, _C, "vacuum lost", "a gripper lost its sheet beside the stack",
+        "take the sheet out, then Unhold: another is fetched, the cell is kept",
     ),
     AlarmId.RELEASE_LATE: _row(
         3202, _N, _R.NONE, _A, "release late", "the vacuum decays slowly; the master waits",
@@ -245,5 +248,17 @@ ALARMS: dict[AlarmId, AlarmDefinition] = {
     AlarmId.INTERNAL: _row(
         9001, _D, _R.ABORT, _C, "internal fault", "an index or divisor check failed in the loop",
         "report it with the trace; restart",
+    ),
+    AlarmId.VISION_FAILED: _row(
+        3106, _N, _R.NONE, _A, "vision failed", "no usable pose, or one too far off to believe at once",
+        "none: the sheet is measured again; clean the glass if it happens often",
+    ),
+    AlarmId.SHEETS_MISALIGNED: _row(
+        3107, _P, _R.HOLD, _C, "sheets misaligned", "one sheet after the other had to be put aside",
+        "check the magazine's stops and the camera, then Unhold",
+    ),
+    AlarmId.SHEET_OVER_STACK: _row(
+        3204, _P, _R.STOP, _C, "sheet lost over the stack", "a gripper lost its sheet where it may lie on it",
+        "take the sheet out, then Reset: the cell is scrap",
     ),
 }  # fmt: skip

@@ -45,6 +45,7 @@ class ConditionId(IntEnum):
     ARMS_CLEAR = 29  # both above the clearance height
     WRAPPING_PLACE_FREE = 30
     TAIL_CUT = 31  # no web hangs from the new cell to the old one
+    SHEET_BROUGHT = 32  # the arm that comes to the stack did not lose its sheet, or has another
 
 
 CONDITION_COUNT = len(ConditionId)

@@ -20,7 +20,7 @@ from motion.layouts import CAM_DTYPE, SEGMENT_DTYPE
 SEGMENTS_MAX = 4096
 GATES_MAX = 32
 SWITCHES_MAX = 64
-STEPS_MAX = 256
+STEPS_MAX = 512
 LAYERS_MAX = 160
 LEARNING_TAPS = 32  # of the filter from errors to what is learned
 LEARNING_AFTER = 16  # of them later than the place that learns
@@ -42,6 +42,13 @@ class RoutineId(IntEnum):
     PARK = 3  # from the right-hand pose to idle
     WRAP_UP = 4  # beside the others: cut, wrap, tape, test, unload at the wrapping place
     IDENTIFY = 5  # from idle: moves of the empty table that make its mode swing
+    # recoveries: one arm beside a master that stands at the end of a half fold; pairs, anode first
+    REFETCH_ANODE = 6  # put the stage's sheet aside, fetch the next
+    REFETCH_CATHODE = 7
+    LAY_ANODE = 8  # lay the fetched sheet on the stage
+    LAY_CATHODE = 9
+    BRING_ANODE = 10  # pick up the corrected sheet and bring it to the stack
+    BRING_CATHODE = 11
 
 
 class GateKind(IntEnum):
@@ -73,6 +80,9 @@ class Action(IntEnum):
     HAND_OVER = 16  # the finished stack stands at the wrapping place: WRAP_UP begins
     STACK_CLAMP = 17  # index 1 closes, 0 opens
     CONVEYOR = 18  # index 1 runs, 0 stands
+    SET_ASIDE = 19  # polarity: PLACE grips the stage's sheet, FETCH the next one
+    DROP = 20  # polarity: PLACE lets its sheet go for good
+    LAY = 21  # polarity: FETCH lets its sheet go on the stage
 
 
 class StepKind(IntEnum):
@@ -120,6 +130,7 @@ SECTION_DTYPE = np.dtype(
         ("late_to_s", np.float64),  # and stands on its stage here
         ("ahead_axes", np.int32, (2,)),  # the arriving arm's x and z
         ("ahead_s", np.float64, (2,)),  # where each rests, over the stack's end and at its highest
+        ("descend_s", np.float64),  # the arriving arm's last descent begins, from rest
         ("first_gate", np.int32),
         ("gate_count", np.int32),
         ("first_switch", np.int32),
@@ -214,6 +225,7 @@ ALIGNMENT_PARAMETERS_DTYPE = np.dtype(
         ("camera_timeout_ns", np.int64),
         ("camera_retries", np.int32),
         ("pick_retries", np.int32),
+        ("discard_m", np.float64),  # of ARM_X: a sheet lost nearer than this may lie on the stack
         ("drift_gain", np.float64),
         ("outlier_m", np.float64),
         ("outlier_rad", np.float64),
@@ -230,6 +242,7 @@ VACUUM_PARAMETERS_DTYPE = np.dtype(
         ("made_pa", np.float64),
         ("released_pa", np.float64),
         ("timeout_ns", np.int64),
+        ("release_late_ns", np.int64),
         ("double_sheet_m", np.float64),
         ("sheet_thickness_m", np.float64, (2,)),
     ],

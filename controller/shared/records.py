@@ -38,6 +38,8 @@ LAYER_RECORD_DTYPE = np.dtype(
         ("retries", np.int32),
         ("before_m", np.float32, (2,)),  # pose on the stage as measured: x, y
         ("before_rad", np.float32),
+        ("sigma_m", np.float32),  # expected error of each edge, before it was laid
+        ("sigma_rad", np.float32),
         ("after_m", np.float32, (2,)),  # pose on the stack as measured: x, y
         ("after_rad", np.float32),
         ("overhang_m", np.float32, (4,)),  # left, right, front, rear

@@ -29,7 +29,7 @@ def _touch_down(state, station_index, plan, polarity):
     if plan.dry:
         station.status.sheet += 1
     if laid and station.cell_open:
-        record_layer(state, station_index, polarity, sheet)
+        record_layer(state, station_index, plan, polarity, sheet)
 
 
 @kernel
@@ -42,7 +42,7 @@ def act(state, station_index, inputs, outputs, plan, action, index):
     elif action == Action.FOLD:
         swap_fold(station, plan)
     elif action == Action.RELEASE:
-        release(station, polarity)
+        release(state, station_index, polarity)
     elif action == Action.PICK:
         pick(state, station_index, plan, polarity)
     elif action == Action.TRIGGER_STACK_CAMERA:
@@ -51,7 +51,7 @@ def act(state, station_index, inputs, outputs, plan, action, index):
         home_stage(station, plan, polarity)
     elif action == Action.VACUUM_OFF:
         if 0 <= index < station.grippers.size:
-            vacuum_off(station, index)
+            vacuum_off(state, station_index, index)
     elif action == Action.VACUUM_ON:
         if 0 <= index < station.grippers.size:
             station.grippers[index].on = 1

@@ -7,7 +7,7 @@ import numpy as np
 from controller.shared.alarms import AlarmId
 from controller.shared.conditions import CONDITION_COUNT, INTERLOCKS, ConditionId
 from controller.shared.packml import Mode, State
-from controller.shared.plan import RunOn
+from controller.shared.plan import RunOn, SectionId
 from controller.shared.records import RECORDS_MAX
 from controller.shared.status import SequenceState
 from controller.station.alarms import alarm_while
@@ -81,7 +81,9 @@ def _sheets_available(station, inputs, plan, polarity):
 @kernel
 def _sheet_ready(station, polarity):
     feeder = station.feeders[polarity]
-    if feeder.releasing:
+    if feeder.releasing or feeder.owed or feeder.rejected:
+        return False
+    if station.recovery.active and station.recovery.polarity == polarity:
         return False
     return not feeder.staged.present or feeder.staged.corrected != 0
 
@@ -160,6 +162,8 @@ def evaluate_conditions(state, station_index, inputs, plan):
     known[ConditionId.TABLE_IN_POSITION] = _table_in_position(station, plan)
     section = plan.sections[station.status.section]
     known[ConditionId.PICK_BEGUN] = station.late.position >= section.late_to_s
+    arriving = 0 if station.status.section == SectionId.TO_LEFT else 1
+    known[ConditionId.SHEET_BROUGHT] = not station.feeders[arriving].bringing
     known[ConditionId.LOAD_QUIET] = station.smooth or _load_quiet(station, plan)
     known[ConditionId.RUNNING] = target_speed(state, station) > 0.0
     known[ConditionId.MOVES_DONE] = moves_done(station, MoveClock.ROUTINE)

@@ -10,6 +10,7 @@ from drivers.cia402_step import controlword_towards_enabled, power_state
 from drivers.image import AXIS_COUNT, AxisId
 
 FAULT_RESET_CYCLES = 4
+HOMING_BEGINS_NS = 100_000_000  # until then a drive may still show how its last attempt ended
 _SHUTDOWN, _QUICK_STOP, _DISABLE_VOLTAGE = 0x06, 0x02, 0x00
 _STANDING_M_S = 0.001
 _FAULT_RESET = int(Controlword.FAULT_RESET)
@@ -116,7 +117,8 @@ def step_homing(state, station_index, inputs):
         reported = inputs.axes[axis]
         in_mode = reported.mode_display == Mode.HOMING
         if setpoint.homing == HomingPhase.STARTED and in_mode:
-            if reported.statusword & _HOMING_ERROR:
+            begun = state.machine.time_ns - station.state_since_ns > HOMING_BEGINS_NS
+            if begun and reported.statusword & _HOMING_ERROR:
                 raise_alarm(state, station_index, AlarmId.HOMING_FAILED, axis)
             elif reported.statusword & _ATTAINED:
                 setpoint.homing = HomingPhase.DONE

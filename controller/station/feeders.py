@@ -4,6 +4,7 @@ A sheet goes magazine -> FETCH gripper -> stage (camera, correction) -> PLACE gr
 """
 
 from controller.shared.alarms import AlarmId
+from controller.shared.conditions import ConditionId
 from controller.station.alarms import clear_alarm, raise_alarm, recovered
 from controller.station.kernel import kernel
 from controller.station.moves import plan_move
@@ -11,7 +12,11 @@ from drivers.image import AxisId, Polarity, ReadingQuality
 from motion.polynomials import cosine, sine
 
 _STAGE = int(AxisId.ANODE_STAGE_X)  # x, y, theta; the cathode's are 3 further on
+_ARM_X = int(AxisId.ANODE_ARM_X)  # z follows; the cathode's are 2 further on
 REPICK_NS = 60_000_000
+STAGED_M = 0.003  # an arm this near its back position holds its sheets over stage and magazine
+CORRECTION_TIMEOUTS = 4  # of the camera: a stage that takes longer is stuck
+AGREE_SIGMAS = 8.5  # two images of one sheet differ by less: 6 sigma of their difference
 
 
 @kernel
@@ -54,6 +59,7 @@ def _ask(gripper, now):
     gripper.on = 1
     gripper.asked = 1
     gripper.attempts = 1
+    gripper.trouble = 0
     gripper.since_ns = now
 
 
@@ -66,28 +72,63 @@ def pick(state, station_index, plan, polarity):
         return
     if feeder.staged.present and feeder.staged.corrected:
         _ask(station.grippers[2 * polarity], state.machine.time_ns)
+    _ask_fetch(state, station_index, plan, polarity)
+
+
+@kernel
+def _ask_fetch(state, station_index, plan, polarity):
+    station = state.stations[station_index]
+    feeder = station.feeders[polarity]
     if feeder.fetched_count < sheets_needed(plan, polarity) and not feeder.fetched.present:
         _ask(station.grippers[2 * polarity + 1], state.machine.time_ns)
 
 
 @kernel
-def release(station, polarity):
+def release(state, station_index, polarity):
     """Let go of what the arm holds: PLACE's sheet lies on the stack, FETCH's on the stage."""
+    station = state.stations[station_index]
+    for gripper in range(2 * polarity, 2 * polarity + 2):
+        vacuum_off(state, station_index, gripper)
     feeder = station.feeders[polarity]
-    for gripper_index in range(2 * polarity, 2 * polarity + 2):
-        station.grippers[gripper_index].on = 0
-        station.grippers[gripper_index].asked = 0
-        station.grippers[gripper_index].holding = 0
     clear_sheet(feeder.placed)
     feeder.releasing = feeder.fetched.present
 
 
 @kernel
-def vacuum_off(station, gripper_index):
-    """Let go of one gripper; what it held is no longer the cell's."""
-    station.grippers[gripper_index].on = 0
-    station.grippers[gripper_index].asked = 0
-    station.grippers[gripper_index].holding = 0
+def vacuum_off(state, station_index, gripper_index):
+    """Let go of one gripper."""
+    gripper = state.stations[station_index].grippers[gripper_index]
+    gripper.on = 0
+    gripper.asked = 0
+    gripper.holding = 0
+    gripper.since_ns = state.machine.time_ns
+
+
+@kernel
+def lay(state, station_index, polarity):
+    """FETCH lets go of its sheet over the stage."""
+    vacuum_off(state, station_index, 2 * polarity + 1)
+    feeder = state.stations[station_index].feeders[polarity]
+    feeder.releasing = feeder.fetched.present
+
+
+@kernel
+def set_aside(state, station_index, plan, polarity):
+    """PLACE grips the sheet that cannot be used, FETCH the next one."""
+    station = state.stations[station_index]
+    if station.feeders[polarity].staged.present:
+        _ask(station.grippers[2 * polarity], state.machine.time_ns)
+    _ask_fetch(state, station_index, plan, polarity)
+
+
+@kernel
+def drop(state, station_index, polarity):
+    """PLACE lets go of the sheet it put aside."""
+    vacuum_off(state, station_index, 2 * polarity)
+    feeder = state.stations[station_index].feeders[polarity]
+    clear_sheet(feeder.placed)
+    feeder.rejected = 0
+    feeder.owed = 1
 
 
 @kernel
@@ -100,6 +141,12 @@ def discard(station, polarity):
     feeder.waiting = 0
     feeder.correcting = 0
     feeder.releasing = 0
+    feeder.doubted = 0
+    feeder.rejected = 0
+    feeder.rejections = 0
+    feeder.owed = 0
+    feeder.bringing = 0
+    feeder.trouble = 0
 
 
 @kernel
@@ -111,7 +158,7 @@ def _gripped(state, station_index, polarity, fetch, thickness_m, plan):
     gripper.holding = 1
     retries = gripper.attempts - 1
     if retries > 0:
-        recovered(state, station_index, AlarmId.PICK_MISSED)
+        recovered(state, station_index, gripper.trouble)
         clear_alarm(state, station_index, AlarmId.PICK_MISSED)
         clear_alarm(state, station_index, AlarmId.DOUBLE_SHEET)
         station.record.retries += retries
@@ -131,8 +178,87 @@ def _retry(state, station_index, gripper, plan, alarm):
     if gripper.attempts % (plan.alignment.pick_retries + 1) == 0:
         raise_alarm(state, station_index, AlarmId.PICK_FAILED, -1)
     gripper.attempts += 1
+    gripper.trouble = alarm
     gripper.on = 0
     gripper.since_ns = state.machine.time_ns
+
+
+@kernel
+def _lose_fetched(feeder):
+    """FETCH's sheet fell beside the stack: the stage will have none."""
+    if feeder.fetched.present:
+        clear_sheet(feeder.fetched)
+        feeder.fetched_count -= 1
+        feeder.owed = 1
+        feeder.trouble = AlarmId.VACUUM_LOST
+
+
+@kernel
+def _lose_placed(feeder, staged):
+    """PLACE's sheet fell beside the stack: another is brought. It may lie on its stage again."""
+    if feeder.rejected:  # it was on its way to the bin
+        clear_sheet(feeder.placed)
+        return
+    feeder.fetched_count -= 1
+    feeder.trouble = AlarmId.VACUUM_LOST
+    feeder.bringing = 1
+    if staged:
+        pass_sheet(feeder.placed, feeder.staged)
+        feeder.rejected = 1
+    clear_sheet(feeder.placed)
+
+
+@kernel
+def _lost(state, station_index, index, plan):
+    """A gripper that held a sheet has no vacuum any more: what that means depends on where it is."""
+    station = state.stations[station_index]
+    polarity, fetch = index // 2, index % 2
+    feeder = station.feeders[polarity]
+    x_m = station.status.axes[_ARM_X + 2 * polarity].actual_position_m
+    z_m = station.status.axes[_ARM_X + 2 * polarity + 1].actual_position_m
+    vacuum_off(state, station_index, index)
+    if not fetch and feeder.placed.present and x_m > plan.alignment.discard_m:
+        clear_sheet(feeder.placed)
+        raise_alarm(state, station_index, AlarmId.SHEET_OVER_STACK, -1)
+        return
+    raise_alarm(state, station_index, AlarmId.VACUUM_LOST, -1)
+    if fetch:
+        _lose_fetched(feeder)
+    elif feeder.placed.present:
+        back_m = 2.0 * plan.alignment.discard_m
+        _lose_placed(feeder, z_m < STAGED_M and x_m < back_m + STAGED_M)
+
+
+@kernel
+def _follow_pick(state, station_index, index, inputs, plan):
+    """A pick under way: made, double, or missed."""
+    gripper = state.stations[station_index].grippers[index]
+    polarity, fetch = index // 2, index % 2
+    now = state.machine.time_ns
+    thickness = inputs.sheet_thickness_m[polarity]
+    double = fetch == 1 and thickness > plan.vacuum.double_sheet_m
+    made = inputs.vacuum_pa[index] > plan.vacuum.made_pa
+    if made and double:
+        _retry(state, station_index, gripper, plan, AlarmId.DOUBLE_SHEET)
+    elif made:
+        _gripped(state, station_index, polarity, fetch, thickness, plan)
+    elif fetch and inputs.magazine_sheets[polarity] <= 0:
+        gripper.since_ns = now  # an empty magazine has an alarm of its own
+    elif now - gripper.since_ns > plan.vacuum.timeout_ns:
+        _retry(state, station_index, gripper, plan, AlarmId.PICK_MISSED)
+
+
+@kernel
+def _follow_release(state, station_index, gripper, vacuum_pa, plan):
+    """A gripper that is off: does its vacuum decay in time?"""
+    if vacuum_pa > plan.vacuum.released_pa:
+        if state.machine.time_ns - gripper.since_ns > plan.vacuum.release_late_ns:
+            gripper.slow = 1
+            raise_alarm(state, station_index, AlarmId.RELEASE_LATE, -1)
+    elif gripper.slow:
+        gripper.slow = 0
+        recovered(state, station_index, AlarmId.RELEASE_LATE)
+        clear_alarm(state, station_index, AlarmId.RELEASE_LATE)
 
 
 @kernel
@@ -142,25 +268,19 @@ def step_grippers(state, station_index, inputs, plan):
     now = state.machine.time_ns
     for index in range(station.grippers.size):
         gripper = station.grippers[index]
-        polarity, fetch = index // 2, index % 2
-        made = inputs.vacuum_pa[index] > plan.vacuum.made_pa
-        thickness = inputs.sheet_thickness_m[polarity]
+        vacuum_pa = inputs.vacuum_pa[index]
         if gripper.asked and gripper.on:
-            double = fetch == 1 and thickness > plan.vacuum.double_sheet_m
-            if made and double:
-                _retry(state, station_index, gripper, plan, AlarmId.DOUBLE_SHEET)
-            elif made:
-                _gripped(state, station_index, polarity, fetch, thickness, plan)
-            elif now - gripper.since_ns > plan.vacuum.timeout_ns:
-                _retry(state, station_index, gripper, plan, AlarmId.PICK_MISSED)
+            _follow_pick(state, station_index, index, inputs, plan)
         elif gripper.asked:
-            # the grip is let go for a moment before it is tried again
-            if inputs.vacuum_pa[index] < plan.vacuum.released_pa:
-                if now - gripper.since_ns > REPICK_NS:
-                    gripper.on = 1
-                    gripper.since_ns = now
-        elif gripper.holding and inputs.vacuum_pa[index] < 0.5 * plan.vacuum.made_pa:
-            raise_alarm(state, station_index, AlarmId.VACUUM_LOST, -1)
+            # the grip is let go for a moment before it is tried again, and while the machine is held
+            rested = now - gripper.since_ns > REPICK_NS and vacuum_pa < plan.vacuum.released_pa
+            if rested and station.status.conditions[ConditionId.RUNNING]:
+                gripper.on = 1
+                gripper.since_ns = now
+        elif not gripper.on:
+            _follow_release(state, station_index, gripper, vacuum_pa, plan)
+        elif gripper.holding and vacuum_pa < 0.5 * plan.vacuum.made_pa:
+            _lost(state, station_index, index, plan)
 
 
 @kernel
@@ -188,14 +308,40 @@ def _trigger(state, station_index, polarity):
 
 @kernel
 def _try_again(state, station_index, plan, polarity, alarm):
-    """Trigger once more, or give up and hold."""
+    """Trigger once more; False when that was tried often enough."""
     feeder = state.stations[station_index].feeders[polarity]
-    if feeder.staged.retries >= plan.alignment.camera_retries:
-        raise_alarm(state, station_index, AlarmId.SHEET_CAMERA_FAILED, -1)
-        feeder.staged.retries = 0
+    if feeder.tries >= plan.alignment.camera_retries:
+        return False
     raise_alarm(state, station_index, alarm, -1)
+    feeder.trouble = alarm
+    feeder.tries += 1
     feeder.staged.retries += 1
     _trigger(state, station_index, polarity)
+    return True
+
+
+@kernel
+def _camera_silent(state, station_index, plan, polarity):
+    """No answer at all: try again, then wait for a person."""
+    feeder = state.stations[station_index].feeders[polarity]
+    if not _try_again(state, station_index, plan, polarity, AlarmId.SHEET_CAMERA_LATE):
+        raise_alarm(state, station_index, AlarmId.SHEET_CAMERA_FAILED, -1)
+        feeder.tries = 0
+        _trigger(state, station_index, polarity)
+
+
+@kernel
+def reject_sheet(state, station_index, plan, polarity, alarm):
+    """The staged sheet is not to be used: it will be put aside and replaced, but not for ever."""
+    feeder = state.stations[station_index].feeders[polarity]
+    raise_alarm(state, station_index, alarm, -1)
+    feeder.trouble = alarm
+    feeder.rejected = 1
+    feeder.rejections += 1
+    feeder.fetched_count -= 1
+    if feeder.rejections > plan.alignment.pick_retries:
+        raise_alarm(state, station_index, AlarmId.SHEETS_MISALIGNED, -1)
+        feeder.rejections = 0
 
 
 @kernel
@@ -216,7 +362,6 @@ def start_correction(state, station_index, plan, polarity):
     limits = plan.alignment
     beyond = abs(shift_x) > limits.stage_range_m or abs(shift_y) > limits.stage_range_m
     if beyond or abs(turn) > limits.stage_range_rad:
-        raise_alarm(state, station_index, AlarmId.SHEET_OUT_OF_RANGE, -1)
         return False
     status = station.status
     status.correction_x_m[polarity] = shift_x
@@ -252,6 +397,24 @@ def _stage_in_position(station, plan, polarity):
 
 
 @kernel
+def _believed(feeder, reading, limits):
+    """Whether a pose may be used: near its place, or seen twice."""
+    near = abs(reading.x_m) <= limits.outlier_m and abs(reading.y_m) <= limits.outlier_m
+    if near and abs(reading.theta_rad) <= limits.outlier_rad:
+        return True
+    apart_m = max(abs(reading.x_m - feeder.doubt_m[0]), abs(reading.y_m - feeder.doubt_m[1]))
+    apart_rad = abs(reading.theta_rad - feeder.doubt_rad)
+    agree = apart_m <= AGREE_SIGMAS * limits.camera_sigma_m
+    if feeder.doubted and agree and apart_rad <= AGREE_SIGMAS * limits.camera_sigma_rad:
+        return True
+    feeder.doubted = 1
+    feeder.doubt_m[0] = reading.x_m
+    feeder.doubt_m[1] = reading.y_m
+    feeder.doubt_rad = reading.theta_rad
+    return False
+
+
+@kernel
 def _take_reading(state, station_index, reading, plan, polarity):
     station = state.stations[station_index]
     feeder = station.feeders[polarity]
@@ -260,9 +423,12 @@ def _take_reading(state, station_index, reading, plan, polarity):
         recovered(state, station_index, AlarmId.SHEET_CAMERA_LATE)
         clear_alarm(state, station_index, AlarmId.SHEET_CAMERA_LATE)
         feeder.late = 0
-    if reading.quality != ReadingQuality.GOOD:
-        _try_again(state, station_index, plan, polarity, AlarmId.NONE)
+    good = reading.quality == ReadingQuality.GOOD
+    if not good or not _believed(feeder, reading, plan.alignment):
+        if not _try_again(state, station_index, plan, polarity, AlarmId.VISION_FAILED):
+            reject_sheet(state, station_index, plan, polarity, AlarmId.SHEET_OUT_OF_RANGE)
         return
+    feeder.doubted = 0
     sheet = feeder.staged
     sheet.pose_x_m = reading.x_m
     sheet.pose_y_m = reading.y_m
@@ -273,9 +439,23 @@ def _take_reading(state, station_index, reading, plan, polarity):
     status.pose_y_m[polarity] = reading.y_m
     status.pose_theta_rad[polarity] = reading.theta_rad
     if not start_correction(state, station_index, plan, polarity):
-        # a reading far off is more often a false one than a sheet beyond the stage's range
         sheet.measured = 0
-        _try_again(state, station_index, plan, polarity, AlarmId.NONE)
+        reject_sheet(state, station_index, plan, polarity, AlarmId.SHEET_OUT_OF_RANGE)
+
+
+@kernel
+def _corrected(state, station_index, polarity):
+    """The staged sheet lies true: whatever stood in its way is overcome."""
+    feeder = state.stations[station_index].feeders[polarity]
+    feeder.correcting = 0
+    feeder.staged.corrected = 1
+    feeder.rejections = 0
+    clear_alarm(state, station_index, AlarmId.VISION_FAILED)
+    clear_alarm(state, station_index, AlarmId.SHEET_OUT_OF_RANGE)
+    if feeder.trouble and not feeder.bringing:
+        if feeder.trouble != AlarmId.SHEET_CAMERA_LATE:
+            recovered(state, station_index, feeder.trouble)
+        feeder.trouble = 0
 
 
 @kernel
@@ -287,7 +467,10 @@ def step_feeder(state, station_index, inputs, plan, polarity):
     fetch_vacuum = inputs.vacuum_pa[2 * polarity + 1]
     if feeder.releasing and fetch_vacuum < plan.vacuum.released_pa:
         feeder.releasing = 0
+        feeder.owed = 0
         pass_sheet(feeder.fetched, feeder.staged)
+        feeder.tries = 0
+        feeder.doubted = 0
         _trigger(state, station_index, polarity)
     if feeder.waiting:
         reading = inputs.sheet_cameras[polarity]
@@ -295,10 +478,13 @@ def step_feeder(state, station_index, inputs, plan, polarity):
         if reading.sequence == feeder.trigger:
             _take_reading(state, station_index, reading, plan, polarity)
         elif waited > plan.alignment.camera_timeout_ns:
-            _try_again(state, station_index, plan, polarity, AlarmId.SHEET_CAMERA_LATE)
+            _camera_silent(state, station_index, plan, polarity)
         elif waited > plan.alignment.camera_late_ns and not feeder.late:
             feeder.late = 1
             raise_alarm(state, station_index, AlarmId.SHEET_CAMERA_LATE, -1)
     if feeder.correcting and _stage_in_position(station, plan, polarity):
-        feeder.correcting = 0
-        feeder.staged.corrected = 1
+        _corrected(state, station_index, polarity)
+    elif feeder.correcting and now - feeder.triggered_ns > CORRECTION_TIMEOUTS * (
+        plan.alignment.camera_timeout_ns
+    ):
+        raise_alarm(state, station_index, AlarmId.ALIGNMENT_FAILED, -1)

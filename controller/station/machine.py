@@ -422,6 +422,7 @@ def step_machine(state, plans):
     """Obey the strongest reaction, then let an acting state end when its work is done."""
     if state.reaction > 0:
         change_state(state, _REACTIONS[state.reaction])
+        state.reaction = 0  # what is raised after this is obeyed in the next cycle
     elif state.machine.state == State.SUSPENDED and state.machine.stop_reason == AlarmId.NONE:
         change_state(state, Command.UNSUSPEND)
     if _acting_done(state, plans):

@@ -82,6 +82,8 @@ def _wait_at_gate(state, station_index, gate):
     if station.status.gate_condition != gate.condition:
         station.status.gate_condition = gate.condition
         station.gate_since_ns = now
+    if station.recovery.active or not station.status.conditions[ConditionId.RUNNING]:
+        station.gate_since_ns = now
     if gate.timeout_ns > 0 and now - station.gate_since_ns > gate.timeout_ns:
         raise_alarm(state, station_index, gate.alarm, -1)
 
@@ -162,6 +164,8 @@ def arms_rest(station, plan):
     """True when the arms that run on clocks of their own stand, or wait where they rest."""
     section = plan.sections[station.status.section]
     ahead, late = station.ahead, station.late
+    if station.recovery.active and station.recovery.clock.speed != 0.0:
+        return False
     arrived = ahead.speed == 0.0 or ahead.position >= max(section.ahead_s[0], section.ahead_s[1])
     down = late.speed == 0.0 or late.position >= section.late_to_s
     return arrived and (down or station.master.position < section.late_from_s)
@@ -220,9 +224,13 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
 @kernel
 def _cam_clock(station, section, axis):
     """Path time of a cam's axis, its speed and the speed's change: the master's, but for the arm that
-    went ahead of a master standing at a gate; it waits where it rests.
+    went ahead of a master standing at a gate; it waits where it rests. One that lost its sheet waits
+    at its highest point.
     """
     master, ahead = station.master, station.ahead
+    if axis == section.ahead_axes[1] and master.position >= section.descend_s:
+        if station.feeders[(axis - _ANODE_ARM_Z) // 2].bringing:
+            return section.descend_s, 0.0, 0.0
     for which in range(2):
         rest_s = section.ahead_s[which]
         early = master.position < ahead.position and master.position < rest_s
@@ -240,7 +248,7 @@ def section_setpoints(station, plan):
     section = plan.sections[station.status.section]
     for axis in range(AXIS_COUNT):
         cam = section.cams[axis]
-        if cam.segment_count == 0:
+        if cam.segment_count == 0 or is_recovering(station, axis):
             continue
         clock_s, speed, change = _cam_clock(station, section, axis)
         setpoint = station.axes[axis]
@@ -302,6 +310,13 @@ def is_stage(axis):
 
 
 @kernel
+def is_recovering(station, axis):
+    """The arm of a recovery moves on the recovery's clock, not by its cams."""
+    first = _ANODE_ARM_Z - 1 + 2 * station.recovery.polarity
+    return station.recovery.active != 0 and first <= axis <= first + 1
+
+
+@kernel
 def moves_done(station, clock):
     """True when no move over a routine's path time is under way."""
     for axis in range(AXIS_COUNT):
@@ -324,6 +339,9 @@ def move_setpoints(station):
         now, speed, change = master.position, master.speed, master.acceleration
         if is_stage(axis):
             now, speed, change = station.clock_s, 1.0, 0.0
+        elif is_recovering(station, axis):
+            clock = station.recovery.clock
+            now, speed, change = clock.position, clock.speed, clock.acceleration
         position, d1, d2 = evaluate_move(setpoint.move, now)
         setpoint.position_m = position
         setpoint.velocity_m_s = d1 * speed

@@ -1,12 +1,14 @@
 """Quality: each layer as the stack camera saw it, the cell's verdict, and the cell's record."""
 
+from math import sqrt
+
 import numpy as np
 
 from controller.shared.alarms import AlarmId
 from controller.shared.events import EventKind
 from controller.shared.plan import LAYERS_MAX
 from controller.shared.records import RejectReason, Verdict
-from controller.station.alarms import emit, raise_alarm
+from controller.station.alarms import alarm_while, emit, raise_alarm
 from controller.station.kernel import kernel
 from controller.station.state import STACK_TRIGGERS_MAX
 from drivers.image import Polarity, ReadingQuality
@@ -51,7 +53,11 @@ def open_cell(state, station_index, plan):
     station.web.tension_count = 0
     station.web.tension_min_n = 1e9
     station.web.tension_max_n = -1e9
+    sigma_m, sigma_rad = plan.alignment.placement_sigma_m, plan.alignment.placement_sigma_rad
     for feeder in range(2):
+        if station.feeders[feeder].bias_variance_m2 == 0.0:
+            station.feeders[feeder].bias_variance_m2 = sigma_m * sigma_m
+            station.feeders[feeder].bias_variance_rad2 = sigma_rad * sigma_rad
         station.feeders[feeder].fetched_count = 0
         if station.feeders[feeder].fetched.present:
             station.feeders[feeder].fetched_count += 1
@@ -79,9 +85,16 @@ def end_dry_cycle(state, station, plan):
 
 
 @kernel
-def record_layer(state, station_index, polarity, sheet):
+def _expected(bias_variance, placement_sigma, camera_sigma):
+    """Sigma of a placement: the learned error's, the sheet camera's and what no correction removes."""
+    return sqrt(bias_variance + placement_sigma * placement_sigma + camera_sigma * camera_sigma)
+
+
+@kernel
+def record_layer(state, station_index, plan, polarity, sheet):
     """Note a sheet that was just laid."""
     station = state.stations[station_index]
+    limits = plan.alignment
     record = station.record
     now = state.machine.time_ns
     station.status.sheet += 1
@@ -96,6 +109,13 @@ def record_layer(state, station_index, polarity, sheet):
     layer.before_m[0] = sheet.pose_x_m
     layer.before_m[1] = sheet.pose_y_m
     layer.before_rad = sheet.pose_theta_rad
+    feeder = station.feeders[polarity]
+    layer.sigma_m = _expected(
+        feeder.bias_variance_m2, limits.placement_sigma_m, limits.camera_sigma_m
+    )
+    layer.sigma_rad = _expected(
+        feeder.bias_variance_rad2, limits.placement_sigma_rad, limits.camera_sigma_rad
+    )
     layer.after_m[0] = NOT_MEASURED
     layer.after_m[1] = NOT_MEASURED
     layer.after_rad = 0.0
@@ -116,6 +136,8 @@ def trigger_stack_camera(state, station_index):
     station = state.stations[station_index]
     if station.record.layer_count == 0 or not station.cell_open:
         return
+    late = station.stack_sequence != station.stack_sequence_read
+    alarm_while(state, station_index, AlarmId.STACK_CAMERA_LATE, -1, late)
     station.stack_sequence += 1
     slot = station.stack_triggers[station.stack_sequence % STACK_TRIGGERS_MAX]
     slot.sequence = station.stack_sequence
@@ -131,6 +153,11 @@ def _learn_bias(station, plan, polarity, reading):
     feeder.bias_m[0] += gain * (reading.x_m - station.offset_trim_m[0])
     feeder.bias_m[1] += gain * (reading.y_m - station.offset_trim_m[1])
     feeder.bias_rad += gain * (reading.theta_rad - station.offset_trim_rad)
+    keep, limits = (1.0 - gain) * (1.0 - gain), plan.alignment
+    seen_m = _expected(0.0, limits.placement_sigma_m, limits.camera_sigma_m)
+    seen_rad = _expected(0.0, limits.placement_sigma_rad, limits.camera_sigma_rad)
+    feeder.bias_variance_m2 = keep * feeder.bias_variance_m2 + gain * gain * seen_m * seen_m
+    feeder.bias_variance_rad2 = keep * feeder.bias_variance_rad2 + gain * gain * seen_rad * seen_rad
 
 
 @kernel
@@ -227,6 +254,8 @@ def _close_record(state, station_index, plan, record, reasons):
     record.reasons |= reasons
     if reasons == 0:
         record.reasons = _judge(record, plan)
+        failed = record.reasons & _HIPOT != 0
+        alarm_while(state, station_index, AlarmId.HIPOT_FAILED, -1, failed)
     record.verdict = Verdict.GOOD if record.reasons == 0 else Verdict.REJECTED
     record.finished_ns = state.machine.time_ns
     state.records_produced += np.uint64(1)

@@ -43,7 +43,6 @@ def begin_cycle(inputs, state):
     count = inputs.station_count
     state.machine.station_count = min(max(count, 1), STATIONS_MAX)
     state.outbox.count = 0
-    state.reaction = 0
     state.machine.time_ns = inputs.time_ns
     state.machine.cycle = inputs.cycle
     show_machine(inputs, state)

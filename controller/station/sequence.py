@@ -34,6 +34,7 @@ from controller.station.player import (
     step_section,
 )
 from controller.station.quality import begin_dry_cycle, open_cell
+from controller.station.recovery import step_recovery
 from controller.station.state import HomingPhase, MoveClock
 from drivers.image import AXIS_COUNT, AxisId, Polarity
 from motion.master import step_master
@@ -52,6 +53,7 @@ def start_routine(state, station_index, plan, routine):
     station.status.routine = routine
     station.status.step = 0
     station.status.gate_condition = 0
+    station.recovery.active = 0
     station.runner.clock = MoveClock.ROUTINE
     begin_runner(state, station.runner, station.master, routine)
     if routine == RoutineId.CLEAR:
@@ -78,6 +80,8 @@ def _wait(state, station_index, runner, step):
         held = station.status.conditions[step.condition] != 0
     if runner.clock == MoveClock.ROUTINE:
         station.status.gate_condition = 0 if held else step.condition
+    if not held and not station.status.conditions[ConditionId.RUNNING]:
+        runner.step_since_ns = state.machine.time_ns
     waited = state.machine.time_ns - runner.step_since_ns
     if not held and step.timeout_ns > 0 and waited > step.timeout_ns:
         raise_alarm(state, station_index, AlarmId.GATE_TIMEOUT, -1)
@@ -224,6 +228,7 @@ def _run_section(state, station_index, inputs, outputs, plan, speed, period_s):
     """Run the half fold on and change to what follows it."""
     station = state.stations[station_index]
     hold = inf
+    step_recovery(state, station_index, plan, speed, period_s)
     if speed == 0.0:
         speed, hold = _stopping_speed(state, station, plan)
     result = step_section(state, station_index, plan, speed, hold, period_s)
@@ -415,6 +420,10 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
         if _may_start_cell(state, station):
             _start_cell(state, station_index, plans)
             plan = plans[station.status.plan_slot]
+    starting_up = station.status.sequence == SequenceState.POWERING
+    if station.status.sequence == SequenceState.HOMING or starting_up:
+        if state.machine.state != State.RESETTING:
+            station.status.sequence = SequenceState.OFF  # the next Reset begins anew
     _run_wrap_up(state, station_index, inputs, outputs, plan, speed, period_s)
     sequence = station.status.sequence
     if sequence == SequenceState.POWERING:

@@ -125,14 +125,24 @@ FEEDER_DTYPE = np.dtype(
         ("fetched", SHEET_DTYPE),  # in the FETCH gripper
         ("bias_m", np.float64, (2,)),  # learned placement error x, y
         ("bias_rad", np.float64),
+        ("bias_variance_m2", np.float64),  # how well the learned error is known
+        ("bias_variance_rad2", np.float64),
         ("trigger", np.uint32),
         ("triggered_ns", np.int64),
         ("waiting", np.uint8),  # for a reading
         ("correcting", np.uint8),
         ("releasing", np.uint8),
         ("late", np.uint8),
-        ("correction_deadline_ns", np.int64),
         ("fetched_count", np.int32),
+        ("doubt_m", np.float64, (2,)),  # a pose too far off to believe without a second image
+        ("doubt_rad", np.float64),
+        ("doubted", np.uint8),
+        ("tries", np.int32),  # images of the staged sheet after the first
+        ("rejected", np.uint8),  # the staged sheet is to be put aside
+        ("rejections", np.int32),  # in a row
+        ("owed", np.uint8),  # the stage has no sheet and should
+        ("bringing", np.uint8),  # PLACE lost its sheet: the arm waits over the stack
+        ("trouble", np.int32),  # AlarmId of what is being recovered
     ],
     align=True,
 )
@@ -142,8 +152,25 @@ GRIPPER_STATE_DTYPE = np.dtype(
         ("on", np.uint8),
         ("asked", np.uint8),  # a pick is under way
         ("holding", np.uint8),
+        ("slow", np.uint8),  # lets go late
         ("attempts", np.int32),
+        ("trouble", np.int32),  # AlarmId of the last attempt
         ("since_ns", np.int64),
+    ],
+    align=True,
+)
+
+# One arm's recovery beside the standing master, on a clock of its own.
+RECOVERY_DTYPE = np.dtype(
+    [
+        ("clock", MASTER_DTYPE),
+        ("since_ns", np.int64),
+        ("polarity", np.int32),
+        ("routine", np.int32),
+        ("step", np.int32),
+        ("active", np.uint8),
+        ("running", np.uint8),  # a routine; else it waits for a camera
+        ("moving", np.uint8),
     ],
     align=True,
 )
@@ -164,6 +191,7 @@ WEB_STATE_DTYPE = np.dtype(
         ("tension_min_n", np.float64),
         ("tension_max_n", np.float64),
         ("acceleration_m_s2", np.float64),  # of the free web, a cycle ago
+        ("taut_ns", np.int64),  # last seen so
         ("wrap_start_rad", np.float64),
         ("turn_start_rad", np.float64),  # of the changer
         ("deflection_m", np.float64),  # of the load behind the table's encoder, predicted
@@ -211,6 +239,7 @@ STATION_STATE_DTYPE = np.dtype(
         ("wrap_master", MASTER_DTYPE),  # of the wrapping place
         ("runner", RUNNER_DTYPE),
         ("wrap_up", RUNNER_DTYPE),
+        ("recovery", RECOVERY_DTYPE),
         ("axes", AXIS_STATE_DTYPE, (AXIS_COUNT,)),
         ("feeders", FEEDER_DTYPE, (2,)),
         ("grippers", GRIPPER_STATE_DTYPE, (GRIPPER_COUNT,)),

@@ -23,6 +23,8 @@ DIFFERENCE_S = 0.0005
 PI = 3.141592653589793
 MEAN_AGE_MAX_NS = 100_000_000  # of a reading that the mean tension follows
 MEAN_TRIM_SHARE = 0.1  # of the dancer's force, that load-cell feedback may use
+SLACK_SHARE = 0.1  # of the set tension: less is none
+SLACK_NS = 20_000_000
 
 _LEARNER = int(Learner.TENSION)
 
@@ -264,10 +266,15 @@ def supervise_web(state, station_index, inputs, plan, stacking):
     if not stacking:
         return
     at_stop = abs(inputs.dancer_position_m) > limits.dancer_limit_m
-    if at_stop and tension < 0.1 * limits.tension_n:
+    if at_stop and tension < SLACK_SHARE * limits.tension_n:
         raise_alarm(state, station_index, AlarmId.WEB_BREAK, -1)
     elif at_stop:
         raise_alarm(state, station_index, AlarmId.DANCER_LIMIT, _DANCER)
+    now = state.machine.time_ns
+    if tension > SLACK_SHARE * limits.tension_n or web.tension_count == 0:
+        web.taut_ns = now
+    elif now - web.taut_ns > SLACK_NS:
+        raise_alarm(state, station_index, AlarmId.WEB_SLACK, -1)
     web.tension_sum_n += tension
     web.tension_count += 1
     web.tension_min_n = min(web.tension_min_n, tension)

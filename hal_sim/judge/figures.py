@@ -187,5 +187,6 @@ def _cell(station: int, row: Any) -> dict[str, Any]:
         "taped": bool(row["taped"]),
         "hipot_bad": bool(row["hipot_bad"]),
         "splice": bool(row["splice"]),
+        "first_s": int(row["first_ns"]) * 1e-9,
         "seconds": (int(row["last_ns"]) - int(row["first_ns"])) * 1e-9,
     }

@@ -114,6 +114,7 @@ def _step_homing(plant: Any, axis: Any, controlword: int) -> None:
         axis.profile_goal_m = axis.reference_m
         axis.homed = 1
         axis.homing = 0
+        axis.homing_error = 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -42,6 +42,7 @@ def _copy_sheet(target: Any, source: Any) -> None:
     target.camera_rad = source.camera_rad
     target.count = source.count
     target.measured = source.measured
+    target.uncorrected = source.uncorrected
     source.count = 0
 
 
@@ -111,12 +112,13 @@ def _draw_sheet(plant: Any, station: Any, polarity: int, sheet: Any) -> None:
     sheet.count = 2 if double or feeder.double_next else 1
     feeder.double_next = 0
     sheet.measured = 0
+    sheet.uncorrected = 0
     feeder.magazine -= min(sheet.count, feeder.magazine)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _pick_from_stage(plant: Any, station: Any, polarity: int, sheet: Any) -> None:
-    """The placing gripper takes the staged sheet; rule 9 asks how."""
+    """The placing gripper takes the staged sheet, at rest; rule 9 asks how once it is laid."""
     feeder, limits = station.feeders[polarity], plant.judge
     x, y, theta = staged_pose(station, polarity)
     first = _STAGE_X + 3 * polarity
@@ -126,10 +128,11 @@ def _pick_from_stage(plant: Any, station: Any, polarity: int, sheet: Any) -> Non
         lever = reach if axis == 2 else 1.0
         speed = max(speed, lever * abs(station.axes[first + axis].velocity_m_s))
     off = max(abs(x + feeder.staged.camera_m[0]), abs(y + feeder.staged.camera_m[1]))
+    if speed > limits.pick_velocity_m_s:
+        count_violation(station, _UNCORRECTED, 2 * polarity, speed)
     uncorrected = not feeder.staged.measured or off > limits.correction_m
-    if uncorrected or speed > limits.pick_velocity_m_s or feeder.camera.pending:
-        count_violation(station, _UNCORRECTED, 2 * polarity, off)
     _copy_sheet(sheet, feeder.staged)
+    sheet.uncorrected = np.uint8(uncorrected or feeder.camera.pending == 1)
     stream = _PLACE + polarity
     error_x = plant.correction_m * draw_normal(station.streams, stream)
     error_y = plant.correction_m * draw_normal(station.streams, stream)
@@ -191,6 +194,8 @@ def _lay_on_stack(plant: Any, station: Any, gripper: int) -> None:
     """The placing gripper lets go: the sheet lies on the stack where arm and load have brought it."""
     polarity = gripper // 2
     sheet, feeder = station.grippers[gripper].sheet, station.feeders[polarity]
+    if sheet.uncorrected:
+        count_violation(station, _UNCORRECTED, 2 * polarity, abs(sheet.pose[0]))
     end = plant.table_end_m if polarity == 1 else -plant.table_end_m
     warm = np.float64(station.judge.now_ns) * 1e-9 / plant.thermal_time_s
     warm = plant.thermal_m * (1.0 - exponential(-min(warm, 20.0)))

@@ -122,8 +122,12 @@ def test_8_an_arm_that_sweeps_over_the_stage_too_low(machine: ScriptedStation) -
 
 
 def test_9_a_sheet_that_is_laid_uncorrected(machine: ScriptedStation) -> None:
+    """Picked it may be, to be put aside; on the stack it breaks the rule."""
     machine.half(0)
     machine.half(1, correcting=False)
+    assert broken(machine) == set()
+    machine.half(0)
+    machine.half(1)
     assert broken(machine) == {Rule.UNCORRECTED_SHEET}
 
 

@@ -35,6 +35,8 @@ def _layer(layer: Any) -> dict[str, Any]:
         "retries": int(layer["retries"]),
         "before_m": [_rounded(value) for value in layer["before_m"]],
         "before_rad": _rounded(layer["before_rad"]),
+        "sigma_m": _rounded(layer["sigma_m"]),
+        "sigma_rad": _rounded(layer["sigma_rad"]),
         "after_m": [_rounded(value) for value in layer["after_m"]],
         "after_rad": _rounded(layer["after_rad"]),
         "overhang_m": dict(zip(_EDGES, map(_rounded, layer["overhang_m"]), strict=True)),
