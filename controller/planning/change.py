@@ -39,7 +39,7 @@ class _Clock:
         way_m = abs(target_m - self.position_m[axis])
         seconds = 0.0
         if way_m > 0.0:
-            limits = limits_of(values, values.move_speed * step.speed)
+            limits = limits_of(values, values.move_speed)
             seconds = fastest_move(way_m, limits).length
         self.until_s[axis] = self.now_s + seconds
         self.position_m[axis] = target_m

@@ -406,7 +406,6 @@ def _fill_routines(record: np.void, tables: dict[RoutineId, list[Step]]) -> None
         for step in steps:
             place = record["steps"][row]
             place["kind"], place["position_m"] = step.kind, step.position_m
-            place["speed"] = step.speed
             place["axis"] = step.axis if step.axis is not None else 0
             place["action"], place["index"] = step.action, step.index
             place["condition"], place["run_on"] = step.condition, step.run_on

@@ -16,7 +16,6 @@ TAPE_M = 0.030
 # Where the table goes to be identified, in half strokes; it ends where it parks.
 IDENTIFY_PLACES = (0.6, -0.5, 0.3, -0.2, 0.5, 0.2, -0.6, 0.1, -0.3, 0.55, 0.0, 0.35, -0.45, 1.0)
 IDENTIFY_DWELL_S = 0.3
-PUSHING_SPEED = 0.2
 
 _ARM_X = (AxisId.ANODE_ARM_X, AxisId.CATHODE_ARM_X)
 _ARM_Z = (AxisId.ANODE_ARM_Z, AxisId.CATHODE_ARM_Z)
@@ -43,7 +42,6 @@ class Step:
     index: int = 0
     condition: ConditionId = ConditionId.ALWAYS
     timeout_s: float = STEP_TIMEOUT_S
-    speed: float = 1.0
     run_on: RunOn = RunOn.NEVER
 
 
@@ -124,8 +122,7 @@ def _last_placement(station: StationSettings) -> list[Step]:
         _act(Action.TOUCH_DOWN, Polarity.ANODE),
         _act(Action.RELEASE, Polarity.ANODE),
         *_start(_RIGHT_IN, fingers.in_m),
-        # they push the web down with them: no faster than the feed can follow
-        *(replace(step, speed=PUSHING_SPEED) for step in _move(_RIGHT_DOWN, fingers.down_m)),
+        *_move(_RIGHT_DOWN, fingers.down_m),
         _wait(ConditionId.ANODE_RELEASED),
         _wait(ConditionId.RIGHT_FINGERS_CLAMPED),
         _act(Action.FOLD),

@@ -143,7 +143,6 @@ SECTION_DTYPE = np.dtype(
 STEP_DTYPE = np.dtype(
     [
         ("position_m", np.float64),
-        ("speed", np.float64),  # share of what a move of the axis uses of its limits
         ("timeout_ns", np.int64),
         ("kind", np.int32),
         ("axis", np.int32),

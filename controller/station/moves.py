@@ -15,12 +15,7 @@ def plan_move(move, start_m, target_m, limits, now_s):
 
     limits: AXIS_PARAMETERS_DTYPE record. Returns a motion Result; the move is active when it is OK.
     """
-    return plan_move_at(move, start_m, target_m, limits, limits.move_speed, now_s)
-
-
-@kernel
-def plan_move_at(move, start_m, target_m, limits, share, now_s):
-    """As `plan_move`, with a share of the axis's limits."""
+    share = limits.move_speed
     move.limits.velocity = limits.velocity_max_m_s * share
     move.limits.acceleration = limits.acceleration_max_m_s2 * share
     move.limits.deceleration = move.limits.acceleration

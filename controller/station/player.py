@@ -10,7 +10,7 @@ from controller.shared.conditions import ConditionId
 from controller.shared.plan import GateKind, StepKind
 from controller.station.alarms import raise_alarm
 from controller.station.kernel import kernel
-from controller.station.moves import evaluate_move, move_ended, plan_move_at
+from controller.station.moves import evaluate_move, move_ended, plan_move
 from controller.station.state import MoveClock
 from drivers.image import AXIS_COUNT, AxisId
 from motion.cam_table import evaluate_cam
@@ -275,9 +275,7 @@ def start_move(station, plan, step, clock, now_s):
     """Start the move of one step at a path time of the clock it runs over."""
     setpoint = station.axes[step.axis]
     target_m = _target(step, setpoint.position_m)
-    limits = plan.axes[step.axis]
-    share = limits.move_speed * step.speed
-    plan_move_at(setpoint.move, setpoint.position_m, target_m, limits, share, now_s)
+    plan_move(setpoint.move, setpoint.position_m, target_m, plan.axes[step.axis], now_s)
     setpoint.move.clock = clock
 
 
