@@ -51,7 +51,7 @@ from motion.optimise_problem import ForceLimits, ModeBand, MoveProblem
 
 Progress = Callable[[float, str], None]
 # Of the 1 mm/s that a placed load may have, and the 10 um: the rest is the drive's.
-RESIDUAL_M_S = 0.70e-3
+RESIDUAL_M_S = 0.55e-3
 GATE_TIMEOUT_S = 5.0
 ARM_CLEAR_RESERVE_M = 0.001
 TABLE_ERROR_MAX_M = 1e-4  # a following error beyond is nothing to learn from
