@@ -189,6 +189,7 @@ STATION_OUTPUT_DTYPE = np.dtype(
 BUS_INPUT_DTYPE = np.dtype(
     [
         ("state", np.uint8),
+        ("latency_cycles", np.uint8),  # how much older than the last targets' answer inputs are
         ("working_counter", np.uint16),
         ("working_counter_expected", np.uint16),
         ("al_status", np.uint16),

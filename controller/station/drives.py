@@ -20,7 +20,7 @@ _HOMING_ERROR = int(Statusword.HOMING_ERROR)
 
 
 @kernel
-def read_drives(inputs, station):
+def read_drives(inputs, station, latency_cycles):
     """Show each drive's state; an axis that is not under control has its setpoint where it stands."""
     for axis in range(AXIS_COUNT):
         reported = inputs.axes[axis]
@@ -35,9 +35,11 @@ def read_drives(inputs, station):
         if shown.power_state != PowerState.OPERATION_ENABLED or not setpoint.homed:
             setpoint.position_m = reported.actual_position_m
             setpoint.expected_m = reported.actual_position_m
+            setpoint.expected_before_m = reported.actual_position_m
             setpoint.velocity_m_s = 0.0
             setpoint.acceleration_m_s2 = 0.0
-        shown.following_error_m = setpoint.expected_m - reported.actual_position_m
+        expected_m = setpoint.expected_before_m if latency_cycles else setpoint.expected_m
+        shown.following_error_m = expected_m - reported.actual_position_m
         shown.target_position_m = setpoint.position_m
 
 
@@ -156,6 +158,7 @@ def write_drives(station, outputs):
             output.mode = Mode.HOMING
             if setpoint.homing == HomingPhase.STARTED:
                 output.controlword = output.controlword | _HOMING_START
+        setpoint.expected_before_m = setpoint.expected_m
         setpoint.expected_m = setpoint.position_m
         output.target_position_m = setpoint.position_m
         output.velocity_offset_m_s = setpoint.velocity_m_s

@@ -61,7 +61,7 @@ def sense(inputs, state, plans, index):
     reported = inputs.stations[index]
     station.record_ready = 0
     station.wrapped_ready = 0
-    read_drives(reported, station)
+    read_drives(reported, station, inputs.bus.latency_cycles)
     supervise_drives(state, index, plan)
     step_grippers(state, index, reported, plan)
     for polarity in range(2):

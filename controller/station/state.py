@@ -92,6 +92,7 @@ AXIS_STATE_DTYPE = np.dtype(
         ("velocity_m_s", np.float64),
         ("acceleration_m_s2", np.float64),
         ("expected_m", np.float64),  # the setpoint the drive was given one cycle ago
+        ("expected_before_m", np.float64),  # and the one before
         ("base_m", np.float64),  # of a relative cam
         ("cam_scale", np.float64),
         ("move", MOVE_DTYPE),

@@ -245,6 +245,7 @@ def settle(link):
 def report(link, bus):
     """Fill the image's bus record (BUS_INPUT_DTYPE)."""
     bus.state = link.bus_state
+    bus.latency_cycles = 1  # a frame fetches what the drives did with the one before
     bus.working_counter = link.working_counter
     bus.working_counter_expected = link.working_counter_expected
     bus.al_status = link.al_status
