@@ -235,13 +235,13 @@ async def five_cells_for_the_mes(run: Run, client: Client) -> None:
     await to_idle(client)
     job = asyncio.create_task(run.follow_job())
     await client.shows(f"{EXECUTE}.CurrentState", "Execute")
-    assert await client.read("Recipes.Active") == "small"
+    await client.shows("Recipes.Active", "small")
     for method, state in (("Hold", "Held"), ("Unhold", "Execute")):
         assert await client.call(EXECUTE, method) == "Good"
         await client.shows(f"{EXECUTE}.CurrentState", state)
     assert f"{CELLS} results collected".encode() in await job
     await client.shows("ResultManagement.OpenResults", 0)
-    assert await client.read(COUNTER) >= CELLS
+    await client.shows(COUNTER, CELLS)
     await client.shows(f"{EXECUTE}.CurrentState", "Complete")
 
 
