@@ -43,12 +43,14 @@ def learned_force(station, plan, learner):
 
 
 @kernel
-def _undisturbed(station, plan, tension_error_n):
-    """True while this cycle's error is one that the next fold will show again."""
+def _undisturbed(station, plan, tension_error_n, table_error_m):
+    """True while this cycle's errors are ones that the next fold will show again."""
     if station.status.sequence != SequenceState.SECTION or station.frozen or plan.dry:
         return False
-    quiet = abs(tension_error_n) < plan.learning.error_max[_TENSION]
-    return quiet and station.master.speed >= FULL_SPEED and station.status.sheet > 0
+    tense = abs(tension_error_n) >= plan.learning.error_max[_TENSION]
+    if tense or abs(table_error_m) >= plan.learning.error_max[_TABLE]:
+        return False
+    return station.master.speed >= FULL_SPEED and station.status.sheet > 0
 
 
 @kernel
@@ -71,12 +73,9 @@ def _move_place(learned, plan, learner, errors, place, stack):
 
 @kernel
 def learn(station, plan, tension_error_n, table_error_m):
-    """Take this cycle's errors (actual less wanted) and let one place of each table learn.
-
-    A following error that is large all the way is the bus's delay, no fault of the force.
-    """
+    """Take this cycle's errors (actual less wanted) and let one place of each table learn."""
     history = station.learning
-    if not _undisturbed(station, plan, tension_error_n):
+    if not _undisturbed(station, plan, tension_error_n, table_error_m):
         history.count = 0
         return
     bin_index = floor(station.master.position / plan.learning.bin_s + 0.5)
@@ -86,21 +85,17 @@ def learn(station, plan, tension_error_n, table_error_m):
         return
     if history.count > 0 and place // LEARNED_BINS != history.places[newest] // LEARNED_BINS:
         station.learned.folds[history.places[newest] // LEARNED_BINS] += 1
-        history.table_trusted = history.table_worst_m < plan.learning.error_max[_TABLE]
-        history.table_worst_m = 0.0
-    history.table_worst_m = max(history.table_worst_m, abs(table_error_m))
-    trusted = history.table_trusted and abs(table_error_m) < plan.learning.error_max[_TABLE]
     for index in range(newest):
         for learner in range(_LEARNERS):
             history.errors[learner, index] = history.errors[learner, index + 1]
         history.places[index] = history.places[index + 1]
     history.errors[_TENSION, newest] = tension_error_n
-    history.errors[_TABLE, newest] = table_error_m if trusted else 0.0
+    history.errors[_TABLE, newest] = table_error_m
     history.places[newest] = place
     history.count = min(history.count + 1, LEARNING_TAPS)
     if history.count == LEARNING_TAPS:
+        learning = history.places[_PLACE]
         for learner in range(_LEARNERS):
-            place = history.places[_PLACE]
             _move_place(
-                station.learned, plan, learner, history.errors, place, _stack(station, plan)
+                station.learned, plan, learner, history.errors, learning, _stack(station, plan)
             )

@@ -208,8 +208,6 @@ WEB_STATE_DTYPE = np.dtype(
 LEARNING_DTYPE = np.dtype(
     [
         ("errors", np.float64, (len(Learner), LEARNING_TAPS)),
-        ("table_worst_m", np.float64),  # following error of this half fold so far
-        ("table_trusted", np.uint8),  # it was small all over the half fold before
         ("places", np.int32, (LEARNING_TAPS,)),
         ("count", np.int32),
     ],
