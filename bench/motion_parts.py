@@ -192,8 +192,3 @@ def _row(bounds: str, profile: str, check: MoveCheck) -> str:
         f"| {_number(check.residual_max_m) * 1e6:.1f} um "
         f"| {'' if web is None else f'{web:.1f} m/s2'} |"
     )
-
-
-if __name__ == "__main__":
-    print(f"setpoints of {AXES} axes: {setpoints_12_axes_us():.3f} us a cycle")
-    print(comparison())

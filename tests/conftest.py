@@ -1,7 +1,6 @@
-"""Every test run: one printed seed; several workers: one cache of compiled code, filled before they start.
+"""Every test run: one printed seed, and compiled code that fits the sources, however pytest was started.
 
-A single process uses numba's own cache, which is quicker while editing but does not see edited callees;
-`make test` always keys the cache by the sources.
+Several workers find their common cache filled; a single process compiles only what its tests need.
 """
 
 import fcntl
@@ -24,12 +23,14 @@ hypothesis.settings.load_profile("foldline")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed of the property tests; with several workers, prepare their common cache."""
+    """Choose the seed of the property tests, and pass the compile gate."""
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(random.randrange(10**9))
-    is_worker = hasattr(config, "workerinput")
-    if is_worker or config.getoption("numprocesses", None):
-        _share_cache(is_worker)
+    cache = compile_gate.enter()
+    if config.getoption("numprocesses", None):
+        _fill(cache)
+    elif cache.writable:
+        _save_one_at_a_time(cache.path / "tests.lock")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -37,16 +38,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [f"property tests: --hypothesis-seed={config.option.hypothesis_seed}"]
 
 
-def _share_cache(is_worker: bool) -> None:
-    cache = compile_gate.enter()
-    if not is_worker:
-        try:
-            command = warm_up_command(CONFIG / "machine.yaml", CONFIG / "plant.yaml")
-            compile_gate.warm_up(cache, command)
-        except RuntimeError as error:
-            pytest.exit(str(error), returncode=3)
-    elif cache.writable:
-        _save_one_at_a_time(cache.path / "tests.lock")
+def _fill(cache: compile_gate.CacheFolder) -> None:
+    try:
+        command = warm_up_command(CONFIG / "machine.yaml", CONFIG / "plant.yaml")
+        compile_gate.warm_up(cache, command)
+    except RuntimeError as error:
+        pytest.exit(str(error), returncode=3)
 
 
 def _save_one_at_a_time(lock_path: Path) -> None:

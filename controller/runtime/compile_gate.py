@@ -1,7 +1,8 @@
 """The compile gate: compiled code is ready and fits before the machine may run.
 
-numba's own cache does not see edited callees, imported constants or its own settings, so the folder is
-keyed by all of them, and everything is compiled there once, under a lock, in a process of its own.
+numba's own cache does not see edited callees, imported constants or its own settings, and tells apart
+trees by their place, so the folder is keyed by all of them, and everything is compiled there once, under
+a lock, in a process of its own.
 This module sets numba's environment and so must run before numba is imported.
 """
 
@@ -72,6 +73,7 @@ def enter(part: str = SIMULATOR) -> CacheFolder:
     writable = _make_writable(path)
     if writable:
         os.environ["NUMBA_CACHE_DIR"] = str(path)
+        _forget_old(path.parent)
     return CacheFolder(path, writable, part)
 
 
@@ -92,7 +94,7 @@ def _make_writable(path: Path) -> bool:
 
 
 def cache_key() -> str:
-    """Return the key of this build: sources, versions, processor and numba's settings."""
+    """Return the key of this build: sources and their place, versions, processor, numba's settings."""
     digest = hashlib.sha256()
     for line in _identity():
         digest.update(line.encode() + b"\n")
@@ -103,6 +105,7 @@ def cache_key() -> str:
 
 def _identity() -> Iterator[str]:
     binding = importlib.import_module("llvmlite.binding")
+    yield str(ROOT)
     yield platform.python_version()
     yield from (importlib.metadata.version(name) for name in DISTRIBUTIONS)
     yield binding.get_host_cpu_name()
@@ -127,7 +130,6 @@ def warm_up(folder: CacheFolder, command: list[str], progress: Progress | None =
         if not folder.warm:
             _compile(command, progress)
             folder.marker.touch()
-    _forget_old(folder.path)
 
 
 @contextmanager
@@ -156,12 +158,15 @@ def _follow(lines: Iterable[str], progress: Progress | None) -> None:
             progress(count, line.removeprefix(COMPILING).strip())
 
 
-def _forget_old(current: Path) -> None:
-    """Remove all but the newest folders; one in use is among them."""
-    marked = {
-        marker.parent: marker.stat().st_mtime for marker in current.parent.glob(f"*/{MARKER}-*")
-    }
-    newest = sorted(marked, key=lambda path: marked[path], reverse=True)
-    for path in newest[FOLDERS_KEPT:]:
-        if path != current:
-            shutil.rmtree(path, ignore_errors=True)
+def _forget_old(base: Path) -> None:
+    """Remove all but the folders entered last; entering leaves its time on the folder."""
+    folders = [path for path in base.iterdir() if path.is_dir()]
+    for path in sorted(folders, key=_changed_ns, reverse=True)[FOLDERS_KEPT:]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _changed_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:  # another process has just removed it
+        return 0

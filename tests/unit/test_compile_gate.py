@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,6 +60,13 @@ def test_a_moved_file_changes_the_key(sources: Path) -> None:
     assert cache_key() != before
 
 
+def test_another_place_changes_the_key(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cache_key()
+    moved = compile_gate.ROOT.rename(compile_gate.ROOT.with_name("moved"))
+    monkeypatch.setattr(compile_gate, "ROOT", moved)
+    assert cache_key() != before
+
+
 def test_numbas_settings_change_the_key(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NUMBA_BOUNDSCHECK", raising=False)
     before = cache_key()
@@ -79,6 +85,10 @@ def test_the_processor_and_the_versions_change_the_key(
         monkeypatch.setattr(compile_gate, "_identity", lambda lines=identity: iter(lines))
         keys.add(cache_key())
     assert len(keys) == 4
+
+
+def test_this_test_run_went_through_the_gate() -> None:
+    assert Path(os.environ["NUMBA_CACHE_DIR"]).name == cache_key()
 
 
 def test_every_package_with_compiled_code_is_in_the_key() -> None:
@@ -143,19 +153,12 @@ def test_who_comes_second_waits_and_finds_the_work_done(folder: CacheFolder) -> 
     assert log.read_text() == "run\n"
 
 
-def test_only_the_newest_folders_are_kept(folder: CacheFolder) -> None:
-    others = list(_marked_folders(folder.path.parent, 10))
-    warm_up(folder, _command(""))
-    kept = {path.name for path in folder.path.parent.iterdir()}
-    assert folder.path.name in kept
-    assert kept - {folder.path.name} == {path.name for path in others[-5:]}
-
-
-def _marked_folders(base: Path, count: int) -> Iterator[Path]:
-    for number in range(count):
-        path = base / f"old{number}"
-        path.mkdir()
-        marker = CacheFolder(path, writable=True).marker
-        marker.touch()
-        os.utime(marker, (number, number))
-        yield path
+def test_only_the_folders_entered_last_are_kept(tmp_path: Path) -> None:
+    for number in range(10):
+        folder = tmp_path / f"old{number}"
+        folder.mkdir()
+        os.utime(folder, (number, number))
+    assert _enter(tmp_path).returncode == 0
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert len(kept) == compile_gate.FOLDERS_KEPT
+    assert kept > {f"old{number}" for number in range(5, 10)}

@@ -139,6 +139,17 @@ def _modules(name: str) -> list[str]:
 def test_a_fresh_interpreter_loads_no_numba(name: str) -> None:
     modules = [module for module in _modules(name) if not module.endswith("__init__")]
     assert modules, f"{name} is gone"
+    _assert_free_of_numba(modules)
+
+
+def test_a_benchmark_loads_no_numba_before_it_passes_the_gate() -> None:
+    paths = sorted((ROOT / "bench").glob("*.py"))
+    programs = [f"bench.{path.stem}" for path in paths if "__main__" in path.read_text()]
+    assert "bench.scan" in programs
+    _assert_free_of_numba(programs)
+
+
+def _assert_free_of_numba(modules: list[str]) -> None:
     program = (
         f"import importlib, sys\n"
         f"for name in {modules!r}: importlib.import_module(name)\n"
