@@ -84,6 +84,11 @@ class Devices:
         self._pollers = {(e.station, e.channel): Poller(e, self._publish) for e in endpoints}
         self._seen = [0] * view.station_count
 
+    @property
+    def pollers(self) -> list[Poller]:
+        """What polls, in the order of the endpoints."""
+        return list(self._pollers.values())
+
     def _publish(self, reading: Reading) -> None:
         channel = ReadingChannel[reading.channel]
         self._view.publish_reading(reading.station, channel, reading.record())
@@ -94,13 +99,13 @@ class Devices:
             return
         if self._view.core_phase < CorePhase.RUNNING:
             await self._check()
-        pollers = self._pollers.values()
-        await asyncio.gather(self._pass_requests(), self._tell(), *(p.run() for p in pollers))
+        runs = (poller.run() for poller in self.pollers)
+        await asyncio.gather(self._pass_requests(), self._tell(), *runs)
 
     async def _check(self) -> None:
         problems: list[str] = []
         for _ in range(CHECKS):
-            problems = await check_all(list(self._pollers.values()))
+            problems = await check_all(self.pollers)
             if not problems:
                 return
             await asyncio.sleep(0.2)
@@ -136,7 +141,7 @@ class Devices:
         silent: set[str] = set()
         while True:
             await asyncio.sleep(TELL_S)
-            for poller in self._pollers.values():
+            for poller in self.pollers:
                 label, lost = poller.endpoint.label, not poller.connected
                 if lost and label not in silent:
                     silent.add(label)

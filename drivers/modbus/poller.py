@@ -53,6 +53,7 @@ class Poller:
         self._wanted_sequence = 0
         self._sent_sequence = 0
         self._sent_ns = 0
+        self._send_again = False
         self._answered_sequence = 0
         self._beat = (-1.0, 0)
         self._awake = asyncio.Event()
@@ -116,13 +117,12 @@ class Poller:
         self.counters.connections += 1
         self.connected = True
         self._written.clear()
-        if self._answered_sequence != self._sent_sequence:
-            self._sent_sequence = 0  # a trigger whose result was lost is sent again
 
     async def _session(self) -> None:
         client = self._client()
         try:
             await self._connect(client)
+            await self._look_for_result(client)
             due = time.monotonic()
             while True:
                 await self._write(client)
@@ -136,6 +136,12 @@ class Poller:
         finally:
             self.connected = False
             client.close()
+
+    async def _look_for_result(self, client: AsyncModbusTcpClient) -> None:
+        """After a reconnect: the result may lie there already; if not, its trigger is sent again."""
+        if self._sent_sequence != self._answered_sequence:
+            await self._poll(client)
+            self._send_again = self._sent_sequence != self._answered_sequence
 
     def _period_s(self) -> float:
         """A device without a trigger under way has nothing new to tell but its heartbeat."""
@@ -157,11 +163,11 @@ class Poller:
 
     async def _write(self, client: AsyncModbusTcpClient) -> None:
         device = self.endpoint.device
-        if device.trigger and self._wanted_sequence not in (self._sent_sequence, 0):
-            sequence = self._wanted_sequence
+        sequence = self._wanted_sequence
+        if device.trigger and (self._send_again or sequence not in (self._sent_sequence, 0)):
             before_ns = time.monotonic_ns()
             await self._write_one(client, device.register(device.trigger), sequence)
-            self._sent_sequence = sequence
+            self._sent_sequence, self._send_again = sequence, False
             self._sent_ns = (before_ns + time.monotonic_ns()) // 2
         for name, value in self._outputs.items():
             if self._written.get(name) != value:
