@@ -17,7 +17,13 @@ from controller.runtime import compile_gate
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 
-hypothesis.settings.register_profile("foldline", deadline=None, print_blob=True)
+# How slow this machine is today says nothing of the code.
+hypothesis.settings.register_profile(
+    "foldline",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("foldline")
 
 

@@ -19,7 +19,7 @@ def foldline(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProces
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
         cwd=folder, env={**os.environ, "COLUMNS": "400"},  # no cell of a table is wrapped
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
 

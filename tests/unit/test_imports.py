@@ -79,7 +79,7 @@ def _lint(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     return subprocess.run(
         [sys.executable, "-c", program, "--no-cache", "--no-logo", *arguments],
-        cwd=tree, capture_output=True, text=True, check=False, timeout=60,
+        cwd=tree, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
 

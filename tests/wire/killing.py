@@ -5,10 +5,10 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 def is_writing(database: Path) -> bool:
@@ -22,18 +22,19 @@ def is_writing(database: Path) -> bool:
         return False
 
 
-def kill(pids: Sequence[int], database: Path, within_write: bool) -> bool:
+def kill(pids: Sequence[int], database: Path, keep_busy: Callable[[], None] | None = None) -> bool:
     """Freeze processes, look, and kill them; tell whether they died within a write.
 
-    With `within_write` they run on until they are caught writing, for ten seconds at most.
+    With `keep_busy`, which gives them something to write, they run on until they are caught writing.
     """
     end_s = time.monotonic() + PATIENCE_S
     while True:
         _send(pids, signal.SIGSTOP)
         caught = is_writing(database)
-        if caught or not within_write or time.monotonic() > end_s:
+        if caught or keep_busy is None or time.monotonic() > end_s:
             break
         _send(pids, signal.SIGCONT)
+        keep_busy()
     _send(pids, signal.SIGKILL)
     return caught
 

@@ -5,7 +5,8 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,14 +52,19 @@ class Plant:
             stderr=subprocess.DEVNULL,
         )
 
-    def kill(self, within_write: bool = False) -> bool:
+    def kill(self, keep_busy: Callable[[], None] | None = None) -> bool:
         """Kill gateway and record writer at once; tell whether they died within a write."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         pids = [pid, *map(int, children)]
-        caught = killing.kill(pids, self.state / "records.sqlite", within_write)
+        caught = killing.kill(pids, self.state / "records.sqlite", keep_busy)
         self.process.wait()
         return caught
+
+    def live(self, chance: random.Random) -> None:
+        """Live on as a core, and finish some cells."""
+        self.core.turn()
+        self.produce(chance)
 
     def produce(self, chance: random.Random) -> None:
         """Finish some cells, as fast as the core may."""
@@ -86,8 +92,7 @@ class Plant:
 
 async def living(plant: Plant, chance: random.Random) -> AsyncIterator[None]:
     while True:
-        plant.core.turn()
-        plant.produce(chance)
+        plant.live(chance)
         yield
         await asyncio.sleep(0.01)
 
@@ -107,7 +112,7 @@ async def campaign(plant: Plant, kills: int, chance: random.Random) -> None:
         for _ in range(chance.randrange(40)):
             await asyncio.sleep(0)
         # Every second time at any instant, else while a cell is being stored.
-        within_write += plant.kill(within_write=number % 2 == 0)
+        within_write += plant.kill(partial(plant.live, chance) if number % 2 == 0 else None)
         plant.start()
     newest = int(plant.core.memory["records"]["newest"])
     await eventually(lambda: plant.core.acknowledged > newest, 60.0)
@@ -125,7 +130,7 @@ async def campaign(plant: Plant, kills: int, chance: random.Random) -> None:
     await eventually(shown, 60.0)
     pulse.cancel()
     plant.process.terminate()
-    assert plant.process.wait(10) == 0
+    assert plant.process.wait(60) == 0
     stored = [
         each.counter for each in Outbox(plant.state / "records.sqlite").after(0, produced + 10)
     ]

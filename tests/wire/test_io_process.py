@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -130,34 +130,37 @@ def started(config: Path, memory_fd: int) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def unreachable(folder: Path) -> tuple[Path, int]:
-    """A machine file whose stack camera has no one at its address."""
-    with socket.socket() as placeholder:
-        placeholder.bind(("127.0.0.1", 0))
-        port = int(placeholder.getsockname()[1])
-    config = folder / "machine.yaml"
-    camera = f"device: smart_camera, host: 127.0.0.1, port: {port}"
-    config.write_text(
-        f"extends: {ROOT / 'config' / 'machine.yaml'}\nhal: ethercat\n"
-        f"ethercat: {ROOT / 'config' / 'ethercat.yaml'}\n"
-        f"modbus: [{{{camera}, station: 0, reading: STACK_CAMERA}}]\n"
-    )
-    return config, port
+@pytest.fixture
+def unreachable(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A machine file whose stack camera does not listen at its address, and the port there."""
+    config = tmp_path / "machine.yaml"
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        port = int(deaf.getsockname()[1])
+        camera = f"device: smart_camera, host: 127.0.0.1, port: {port}"
+        config.write_text(
+            f"extends: {ROOT / 'config' / 'machine.yaml'}\nhal: ethercat\n"
+            f"ethercat: {ROOT / 'config' / 'ethercat.yaml'}\n"
+            f"modbus: [{{{camera}, station: 0, reading: STACK_CAMERA}}]\n"
+        )
+        yield config, port
 
 
-def test_an_unreachable_camera_stops_the_start_in_one_line(tmp_path: Path) -> None:
-    config, port = unreachable(tmp_path)
+def test_an_unreachable_camera_stops_the_start_in_one_line(
+    unreachable: tuple[Path, int],
+) -> None:
+    config, port = unreachable
     memory_fd = create_memory(1, 1_000_000)
     process = started(config, memory_fd)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     os.close(memory_fd)
     assert process.returncode == EXIT_REFUSED
     (line,) = errors.strip().splitlines()
     assert f"station 0 STACK_CAMERA (127.0.0.1:{port}): expected an answer, found" in line
 
 
-def test_while_the_machine_runs_a_lost_camera_stops_nobody(tmp_path: Path) -> None:
-    config, _ = unreachable(tmp_path)
+def test_while_the_machine_runs_a_lost_camera_stops_nobody(unreachable: tuple[Path, int]) -> None:
+    config, _ = unreachable
     memory_fd = create_memory(1, 1_000_000)
     view = SharedView.attach(memory_fd, ProcessId.SUPERVISOR)
     view.header["core_phase"] = CorePhase.RUNNING
