@@ -29,7 +29,7 @@ test: lint $(NODE_READY) ## Lint, types, import contracts and every test
 
 bounds: $(READY) ## The tests of compiled code again, with bounds checks
 	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not long" tests/unit tests/simulation \
-		--ignore-glob="*/test_processes*" $(ARGS)
+		--ignore=tests/unit/test_native_code.py --ignore-glob="*/test_processes*" $(ARGS)
 
 test-long: lint $(NODE_READY) ## The long campaigns
 	$(PYTEST) -m long $(ARGS)
