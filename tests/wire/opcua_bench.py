@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,7 @@ from tests.wire.scripted_core import ScriptedCore
 ROOT = Path(__file__).resolve().parents[2]
 NODE_FOLDER = ROOT / "tests/wire/node"
 CLIENT_URI = "urn:foldline:test:client"
+TIMEOUT_S = 120.0  # far beyond what a busy machine needs
 PASSWORDS = {role: f"password-of-{role.value}" for role in Role}
 
 
@@ -110,7 +112,7 @@ class Bench:
         self, role: Role = Role.SUPERVISOR, policy: Any = SecurityPolicyBasic256Sha256
     ) -> AsyncIterator[Client]:
         """Log in with asyncua's own client."""
-        client = Client(self.url, timeout=10)
+        client = Client(self.url, timeout=TIMEOUT_S)
         client.application_uri = CLIENT_URI
         mode = ua.MessageSecurityMode.SignAndEncrypt
         await client.set_security(policy, self.certificate, self.key, mode=mode)
@@ -154,7 +156,7 @@ class NodeClient:
         ready = asyncio.get_running_loop().create_future()
         self._waiting[0] = ready
         self._reader = asyncio.create_task(self._read())
-        await asyncio.wait_for(ready, 60)
+        await asyncio.wait_for(ready, TIMEOUT_S)
 
     async def stop(self) -> None:
         """End node."""
@@ -181,7 +183,7 @@ class NodeClient:
             else:
                 future.set_result(answer["result"])
 
-    async def __call__(self, op: str, timeout_s: float = 60.0, **arguments: Any) -> Any:
+    async def __call__(self, op: str, timeout_s: float = TIMEOUT_S, **arguments: Any) -> Any:
         """Perform an operation and return its result; NodeError carries node-opcua's message."""
         self._next += 1
         future = asyncio.get_running_loop().create_future()
@@ -207,7 +209,7 @@ class NodeError(Exception):
     """What node-opcua said went wrong."""
 
 
-async def eventually(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+async def eventually(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:
     """Wait until a condition holds and return its value."""
     end = asyncio.get_running_loop().time() + timeout_s
     while True:
@@ -217,6 +219,14 @@ async def eventually(condition: Callable[[], Any], timeout_s: float = 20.0) -> A
             return value
         assert asyncio.get_running_loop().time() < end, "the condition never came true"
         await asyncio.sleep(0.02)
+
+
+def hold_port() -> socket.socket:
+    """Return a bound socket: nobody else is given its port, and a server may yet listen there."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 def node_program(name: str) -> Path:

@@ -13,7 +13,7 @@ from cryptography import x509
 
 from controller.gateway.opcua.certificates import Identity
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 120.0
 
 
 class Closed(Exception):

@@ -50,6 +50,9 @@ def play(stage: Stage, scene: Scene) -> None:
         core.alive = True
         core.machine["start_inhibits"] = 0
         core.set_state(State.STOPPED)
+        state = stage.bench.node_id("PackML.Status.StateNumber")
+        shown = stage.bench.gateway.server.space.value(state)
+        await eventually(lambda: shown.value.Value.Value == State.STOPPED)
         await scene(stage.bench, stage.node)
 
     stage.runner.run(run())
@@ -58,6 +61,15 @@ def play(stage: Stage, scene: Scene) -> None:
 async def value(node: NodeClient, bench: Bench, text: str, name: str = "main") -> Any:
     (read,) = await node("read", name=name, nodes=[bench.node(text)])
     return read["value"]
+
+
+async def shows(node: NodeClient, bench: Bench, text: str, wanted: Any) -> None:
+    """Wait until a value is shown."""
+
+    async def there() -> bool:
+        return bool(await value(node, bench, text) == wanted)
+
+    await eventually(there)
 
 
 async def call(
@@ -99,11 +111,7 @@ def test_a_client_logs_in_and_sees_the_machine_obey(stage: Stage, policy: str) -
         assert (await call(node, bench, EXECUTE, "Start", NO_PARAMETERS))["status"] == "Good"
         await eventually(lambda: bench.core.machine["state"] == State.EXECUTE)
         assert (await call(node, bench, EXECUTE, "Hold"))["status"] == "Good"
-
-        async def held() -> bool:
-            return await value(node, bench, f"{EXECUTE}.CurrentState") == "Held"
-
-        await eventually(held)
+        await shows(node, bench, f"{EXECUTE}.CurrentState", "Held")
         assert (await call(node, bench, EXECUTE, "Unhold"))["status"] == "Good"
         await eventually(lambda: bench.core.machine["state"] == State.EXECUTE)
         await node("disconnect")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from controller.gateway.opcua.users import Role
 from controller.shared.packml import State
-from tests.wire.opcua_bench import PASSWORDS, ROOT, Bench
+from tests.wire.opcua_bench import PASSWORDS, ROOT, TIMEOUT_S, Bench
 
 SCRIPT = ROOT / "docs/mes_five_cells.py"
 
@@ -38,7 +38,7 @@ def test_it_loads_follows_and_collects_a_job_of_five_cells(tmp_path: Path) -> No
             str(bench.certificate), str(bench.key),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        output, errors = await asyncio.wait_for(process.communicate(), 60)
+        output, errors = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
         work.cancel()
         assert process.returncode == 0, errors.decode()[-2000:]
         assert b"5 results collected" in output

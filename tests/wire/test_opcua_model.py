@@ -26,7 +26,7 @@ from controller.shared.alarms import ALARMS, AlarmId
 from controller.shared.conditions import INTERLOCKS, ConditionId
 from controller.shared.packml import State
 from drivers.image import AxisId
-from tests.wire.opcua_bench import ROOT, Bench
+from tests.wire.opcua_bench import ROOT, Bench, eventually
 
 STATIONS = 2
 
@@ -166,10 +166,10 @@ def test_start_inhibits_say_cause_and_remedy(found: Found) -> None:
 
     async def scene() -> None:
         found.bench.core.machine["start_inhibits"] = 1 << ConditionId.DOOR_CLOSED
-        while found.value("StartInhibits", "Conditions") != [row.condition.name]:
-            await asyncio.sleep(0.02)
+        names = [row.condition.name]
+        await eventually(lambda: found.value("StartInhibits", "Conditions") == names)
 
-    found.runner.run(asyncio.wait_for(scene(), 20))
+    found.runner.run(scene())
     assert found.value("StartInhibits", "Causes") == [row.cause]
     assert found.value("StartInhibits", "Remedies") == [row.remedy]
 

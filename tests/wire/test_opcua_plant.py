@@ -12,7 +12,7 @@ from controller.shared.commands import CommandCode
 from controller.shared.packml import State
 from controller.shared.records import Verdict
 from tests.wire.opcua_bench import Bench, NodeClient, eventually
-from tests.wire.test_opcua_interoperability import Stage, call, play, stage, value
+from tests.wire.test_opcua_interoperability import Stage, call, play, shows, stage, value
 
 __all__ = ["stage"]
 ORDER = "ns=7;i=3008"
@@ -69,15 +69,19 @@ def test_an_alarm_is_raised_acknowledged_confirmed_and_refreshed(stage: Stage) -
         seen.clear()
         again = await named(node, "events", lambda e: e["ConditionName"] == text, seen)
         assert again["EventId"] == event["EventId"]
-        alarms = await value(node, bench, "PackML.Admin.Alarm")
-        assert [each["ID"] for each in alarms] == [ALARMS[AlarmId.DOOR_OPEN].code]
+
+        async def listed() -> bool:
+            alarms = await value(node, bench, "PackML.Admin.Alarm")
+            return [each["ID"] for each in alarms] == [ALARMS[AlarmId.DOOR_OPEN].code]
+
+        await eventually(listed)
         bench.core.clear_alarm(AlarmId.DOOR_OPEN)
         gone = await named(node, "events", lambda e: not e["ActiveState.Id"], seen)
         assert gone["Retain"] is True
         assert await act("Confirm", gone["EventId"]) == "Good"
         done = await named(node, "events", lambda e: e["ConfirmedState.Id"], seen)
         assert done["Retain"] is False
-        assert await value(node, bench, "PackML.Admin.AlarmExtent") == 0
+        await shows(node, bench, "PackML.Admin.AlarmExtent", 0)
         await node("disconnect")
         await node("disconnect", name="observer")
 

@@ -54,8 +54,8 @@ class Commands:
 
     async def _answer(self, sequence: int) -> CommandResult:
         end_s = time.monotonic() + ANSWER_S_MAX
-        while time.monotonic() < end_s:
-            if (answer := self.view.answer(sequence)) is not None:
-                return answer
+        while (answer := self.view.answer(sequence)) is None:
+            if time.monotonic() >= end_s:
+                raise Refused(Status.BadTimeout, "the core did not answer")
             await asyncio.sleep(ANSWER_POLL_S)
-        raise Refused(Status.BadTimeout, "the core did not answer")
+        return answer

@@ -1,32 +1,28 @@
 """Alarms as conditions (OPC UA part 9), one instance an alarm and station, from the controller's table."""
 
+import dataclasses
 import datetime
 import uuid
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from asyncua import ua
 
 from controller.gateway.opcua.events import Event, make_event
+from controller.gateway.opcua.model.historian import Historian
 from controller.gateway.opcua.model.model import Kind, Model
 from controller.gateway.opcua.registry import EVERYBODY, OPERATING, Call, Method, Refused
 from controller.gateway.opcua.space import HAS_NOTIFIER, Wanted
-from controller.gateway.records.outbox import Outbox
+from controller.gateway.records.history_store import ALARMS_MAX
 from controller.gateway.snapshot import Snapshot
 from controller.shared.alarms import ALARMS, AlarmClass, AlarmDefinition, AlarmId
 from drivers.image import AxisId
 
-HISTORY_MAX = 100
 SEVERITY_STEP = 200
 Status = ua.StatusCodes
 Ids = ua.ObjectIds
 ALARM_TYPE = ua.NodeId(Ids.DiscreteAlarmType)
-SCHEMA = (
-    "create table if not exists conditions "
-    "(name text primary key, active integer, acked integer, confirmed integer, since_ns integer)"
-)
 
 
 @dataclass
@@ -57,18 +53,31 @@ class Condition:
         """Whether somebody still has to see it."""
         return self.active or not self.acked or not self.confirmed
 
+    @property
+    def body(self) -> dict[str, Any]:
+        """What outlives the gateway."""
+        return {
+            "active": self.active, "acked": self.acked, "confirmed": self.confirmed,
+            "since": _text(self.since), "acked_at": _text(self.acked_at), "axis": self.axis,
+            "event_id": self.event_id.hex(), "comment": self.comment, "user": self.user,
+        }  # fmt: skip
+
+    def restore(self, body: dict[str, Any]) -> None:
+        """Become what the body was taken from."""
+        self.active, self.acked = body["active"], body["acked"]
+        self.confirmed, self.axis = body["confirmed"], body["axis"]
+        self.since, self.acked_at = _time(body["since"]), _time(body["acked_at"])
+        self.event_id = bytes.fromhex(body["event_id"])
+        self.comment, self.user = body["comment"], body["user"]
+
 
 class Alarms:
     """All conditions of the machine."""
 
-    def __init__(
-        self, model: Model, outbox: Outbox, admin: ua.NodeId, keep: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, model: Model, historian: Historian, admin: ua.NodeId) -> None:
         self.model = model
-        self.keep = keep
-        self._db = outbox.connection
-        self._db.execute(SCHEMA)
-        self.history: deque[Any] = deque(maxlen=HISTORY_MAX)
+        self.historian = historian
+        self.history: deque[Any] = deque(maxlen=ALARMS_MAX)
         space = model.space
         self.folder = space.add_object(
             model.machine, model.text("Alarms"), "Alarms", notifies=True, reference=HAS_NOTIFIER
@@ -134,23 +143,18 @@ class Alarms:
         return condition
 
     def _restore(self) -> None:
-        """What people did before the gateway was restarted still holds."""
-        rows = {row[0]: row for row in self._db.execute("select * from conditions")}
+        """What people did before the gateway was restarted still holds, and what came and went."""
+        kept = self.historian.file.conditions()
         for condition in self.conditions:
-            if (row := rows.get(condition.name)) is not None:
-                _, active, acked, confirmed, since_ns = row
-                condition.active, condition.acked = bool(active), bool(acked)
-                condition.confirmed = bool(confirmed)
-                condition.since = datetime.datetime.fromtimestamp(since_ns * 1e-9, datetime.UTC)
+            if condition.name in kept:
+                condition.restore(kept[condition.name])
             condition.event_id = self._show(condition)
-
-    def _save(self, condition: Condition) -> None:
-        since = condition.since or datetime.datetime.now(datetime.UTC)
-        row = (
-            condition.name, condition.active, condition.acked, condition.confirmed,
-            int(since.timestamp() * 1e9),
-        )  # fmt: skip
-        self._db.execute("insert or replace into conditions values (?, ?, ?, ?, ?)", row)
+        by_name = {each.name: each for each in self.conditions}
+        for name, body in self.historian.file.alarms():
+            if name in by_name:
+                then = dataclasses.replace(by_name[name])
+                then.restore(body)
+                self.history.append(self._packml_alarm(then))
 
     # -- what the machine says ------------------------------------------------------------------
 
@@ -179,15 +183,16 @@ class Alarms:
         elif condition.row.alarm_class == AlarmClass.WARNING:
             condition.confirmed = True
         self.history.appendleft(self._packml_alarm(condition))
+        self.historian.file.add_alarm(condition.name, condition.body)
         self._changed(condition)
 
     def _changed(self, condition: Condition) -> None:
-        self._save(condition)
         event = self._event(condition)
         condition.event_id = event.event_id
         self._show(condition)
         self.model.tell(event)
-        self.keep(event)
+        self.historian.file.set_condition(condition.name, condition.body)
+        self.historian.keep(event)
 
     def _event(self, condition: Condition) -> Event:
         row = condition.row
@@ -265,7 +270,7 @@ class Alarms:
             raise Refused(Status.BadConditionBranchAlreadyAcked)
         condition.acked = True
         condition.acked_at = datetime.datetime.now(datetime.UTC)
-        return self._done(call, condition, comment)
+        return await self._done(call, condition, comment)
 
     async def _confirm(self, call: Call) -> list[ua.Variant]:
         condition, comment = self._of(call)
@@ -274,16 +279,17 @@ class Alarms:
         if not condition.acked:
             raise Refused(Status.BadInvalidState, "acknowledge it first")
         condition.confirmed = True
-        return self._done(call, condition, comment)
+        return await self._done(call, condition, comment)
 
     async def _add_comment(self, call: Call) -> list[ua.Variant]:
         condition, comment = self._of(call)
-        return self._done(call, condition, comment)
+        return await self._done(call, condition, comment)
 
-    def _done(self, call: Call, condition: Condition, comment: str) -> list[ua.Variant]:
+    async def _done(self, call: Call, condition: Condition, comment: str) -> list[ua.Variant]:
         condition.comment = comment
         condition.user = call.session.user.name if call.session.user else ""
         self._changed(condition)
+        await self.historian.flush()
         return []
 
     # -- refresh --------------------------------------------------------------------------------
@@ -367,6 +373,14 @@ class Alarms:
 def severity(row: AlarmDefinition) -> int:
     """Return an alarm's severity, 1 to 1000."""
     return SEVERITY_STEP * int(row.alarm_class)
+
+
+def _text(time: datetime.datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _time(text: str | None) -> datetime.datetime | None:
+    return None if text is None else datetime.datetime.fromisoformat(text)
 
 
 _NEVER = datetime.datetime(1601, 1, 1, tzinfo=datetime.UTC)

@@ -69,7 +69,7 @@ def build_model(server: GatewayServer, settings: MachineSettings, plant: Plant) 
     build_diagnostics(model)
     build_safety(model)
     historian = Historian(model, plant.history)
-    alarms = Alarms(model, plant.outbox, packml.admin, historian.keep)
+    alarms = Alarms(model, historian, packml.admin)
     material = Material(model, plant.outbox)
     folder = RecipeFolder(model, plant.outbox, plant.recipes)
     engine = JobEngine(

@@ -2,9 +2,11 @@
 
 import asyncio
 import datetime
+import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+import structlog
 from asyncua import ua
 
 from controller.gateway.opcua.events import Event
@@ -12,6 +14,7 @@ from controller.gateway.opcua.model.model import Kind, Model
 from controller.gateway.records.history_store import HistoryFile
 from controller.gateway.snapshot import Snapshot
 
+log = structlog.get_logger("history")
 _KINDS = {
     Kind.NodeId: ua.NodeId.from_string,
     Kind.LocalizedText: ua.LocalizedText,
@@ -28,6 +31,7 @@ class Historian:
         self.model = model
         self.file = file
         self._seen: dict[ua.NodeId, Any] = {}
+        self._writing = asyncio.Lock()
         self._flushing: asyncio.Task[None] | None = None
         service = model.server.history
         service.store = self
@@ -68,7 +72,15 @@ class Historian:
                     str(node.Identifier), at, value.Value.Value, value.StatusCode.value
                 )
         if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.ensure_future(asyncio.to_thread(self.file.flush))
+            self._flushing = asyncio.ensure_future(self.flush())
+
+    async def flush(self) -> None:
+        """Write what was taken so far, beside the event loop; return when it is on the disk."""
+        async with self._writing:
+            try:
+                await asyncio.to_thread(self.file.write, self.file.take())
+            except sqlite3.Error:
+                log.exception("history was not written")
 
     def keep(self, event: Event) -> None:
         """Take an event."""
