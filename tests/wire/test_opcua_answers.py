@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from controller.shared.commands import COMMAND_SLOT_COUNT, CommandCode
 from controller.shared.conditions import ConditionId
 from controller.shared.packml import State
 from drivers.image import AxisId
-from tests.wire.opcua_bench import ROOT, Bench, NodeClient, eventually
+from tests.wire.opcua_bench import ROOT, Bench, NodeClient, NodeError, eventually
 from tests.wire.test_opcua_interoperability import EXECUTE, MACHINE, Stage, call, play, stage
 
 __all__ = ["stage"]
@@ -156,6 +157,48 @@ def test_values_say_how_far_they_can_be_trusted(stage: Stage) -> None:
         station["axes"]["homed"][AxisId.TABLE_X] = 1
         station["conditions"][ConditionId.READINGS_FRESH] = 1
         await are(["Good", "Good"])
+        await node("disconnect")
+
+    play(stage, scene)
+
+
+SUMMARY = "Server_ServerDiagnostics_ServerDiagnosticsSummary"
+
+
+def test_the_server_counts_its_sessions_subscriptions_and_refusals(stage: Stage) -> None:
+    async def scene(bench: Bench, node: NodeClient) -> None:
+        await node.login(Role.OBSERVER)
+        counts = bench.gateway.server.summary.counts
+
+        async def count(name: str) -> int:
+            number = getattr(ua.ObjectIds, f"{SUMMARY}_{name}")
+            (read,) = await node("read", nodes=[f"i={number}"])
+            return int(read["value"])
+
+        async def grows(name: str, by: int, before: dict[str, int]) -> None:
+            async def grown() -> bool:
+                return await count(name) == before[name] + by
+
+            await eventually(grown)
+
+        fields = [each.name for each in dataclasses.fields(ua.ServerDiagnosticsSummaryDataType)]
+        await grows("CumulatedSessionCount", 0, dataclasses.asdict(counts))
+        before = {name: await count(name) for name in fields}
+        await node.login(Role.OPERATOR, name="other")
+        await node("subscribe", name="other", nodes=[bench.node("PackML.Status.StateNumber")])
+        with pytest.raises(NodeError):
+            await node.login(Role.OPERATOR, name="guest", password="guess-guess")
+        await grows("CumulatedSessionCount", 2, before)
+        await grows("CumulatedSubscriptionCount", 1, before)
+        await grows("CurrentSubscriptionCount", 1, before)
+        await grows("SecurityRejectedSessionCount", 1, before)
+        await grows("RejectedSessionCount", 1, before)
+        await grows("SecurityRejectedRequestsCount", 1, before)
+        await node("disconnect", name="other")
+        await grows("CurrentSubscriptionCount", 0, before)
+        whole, enabled, arrays = await node("read", nodes=["i=2275", "i=2294", "i=2290"])
+        assert whole["value"]["cumulatedSessionCount"] == before["CumulatedSessionCount"] + 2
+        assert (enabled["value"], arrays["status"]) == (True, "BadNotSupported")
         await node("disconnect")
 
     play(stage, scene)

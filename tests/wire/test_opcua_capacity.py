@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from asyncua import ua
 
 from controller.gateway.opcua import limits
@@ -98,7 +99,9 @@ def test_fifty_sessions_with_fifty_thousand_items_are_served(tmp_path: Path) -> 
     play(tmp_path, scene)
 
 
-def test_what_one_client_takes_is_limited_not_what_others_get(tmp_path: Path) -> None:
+def test_what_one_client_takes_is_limited_not_what_others_get(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scene(each: Attack) -> None:
         greedy, modest = await each.secure(), await each.secure()
         token, _ = await each.login(greedy, Role.OBSERVER)
@@ -109,6 +112,14 @@ def test_what_one_client_takes_is_limited_not_what_others_get(tmp_path: Path) ->
         answer = await modest.ask(items_request(each.bench, own, 120), other)
         names = [result.StatusCode.name for result in answer.Results]
         assert names == ["Good"] * 100 + ["BadTooManyMonitoredItems"] * 20
+        first = answer.Results[0].MonitoredItemId
+        trigger = ua.SetTriggeringRequest()
+        trigger.Parameters.SubscriptionId, trigger.Parameters.TriggeringItemId = own, first
+        trigger.Parameters.LinksToAdd = list(range(first, first + 100))
+        monkeypatch.setattr(limits, "LINKS_PER_ITEM_MAX", 60)
+        linked = (await modest.ask(trigger, other)).Parameters.AddResults
+        names = [result.name for result in linked]
+        assert names == ["Good"] * 60 + ["BadTooManyMonitoredItems"] * 40
         many = items_request(each.bench, own, limits.OPERATIONS_MAX + 1)
         assert status_of(await modest.ask(many, other)) == "BadTooManyOperations"
 

@@ -100,7 +100,7 @@ def test_05_what_is_not_served_is_not_served(siege: Siege) -> None:
         requests = (
             ua.RegisterServerRequest, ua.RegisterServer2Request, ua.AddNodesRequest,
             ua.DeleteNodesRequest, ua.AddReferencesRequest, ua.DeleteReferencesRequest,
-            ua.HistoryUpdateRequest, ua.SetTriggeringRequest, ua.QueryFirstRequest,
+            ua.HistoryUpdateRequest, ua.QueryFirstRequest,
         )  # fmt: skip
         plain = await each.plain()
         channel = await each.secure()

@@ -277,9 +277,6 @@ def test_subscriptions_honour_filter_interval_and_owner(stage: Stage) -> None:
 
         await eventually(changed)
         assert seen == [3.0, 3.6]
-        percent = {"trigger": 1, "deadbandType": 2, "deadbandValue": 5.0}
-        refused = await node("subscribe", key="percent", nodes=[tension], filter=percent)
-        assert refused["statuses"] == ["BadMonitoredItemFilterUnsupported"]
         foreign = await node(
             "raw",
             name="other",
@@ -290,6 +287,90 @@ def test_subscriptions_honour_filter_interval_and_owner(stage: Stage) -> None:
         assert (await node("modifySubscription", intervalMs=400))["intervalMs"] == 400
         await node("disconnect")
         await node("disconnect", name="other")
+
+    play(stage, scene)
+
+
+def test_a_deadband_in_percent_is_a_part_of_the_range(stage: Stage) -> None:
+    async def scene(bench: Bench, node: NodeClient) -> None:
+        await node.login(Role.OBSERVER)
+        text = "Stations.station 1.Web.Tension"
+        tension = bench.node(text)
+        bench.core.stations[0]["tension_n"] = 3.0
+        await shows(node, bench, text, 3.0)
+        space = bench.gateway.server.space
+        range_ = space.value(bench.node_id(f"{text}.EURange")).value.Value.Value
+        percent = {"trigger": 1, "deadbandType": 2, "deadbandValue": 5.0}
+        made = await node("subscribe", nodes=[tension], filter=percent, samplingMs=0)
+        assert made["statuses"] == ["Good"]
+        wide = 0.05 * (range_.High - range_.Low)
+        steps = [3.0 + part * wide for part in (0.4, 0.9, 1.1, 1.6, 2.2)]
+        for step in steps:
+            bench.core.stations[0]["tension_n"] = step
+            await shows(node, bench, text, step)
+        seen: list[float] = []
+
+        async def reported() -> bool:
+            seen.extend(each["value"] for each in await node("notifications"))
+            return steps[-1] in seen
+
+        await eventually(reported)
+        assert seen == [3.0, steps[2], steps[4]]
+        state = bench.node("PackML.Status.StateNumber")  # a number without a range
+        for refused, filter_, status in (
+            (state, percent, "BadMonitoredItemFilterUnsupported"),
+            (tension, {**percent, "deadbandValue": 101.0}, "BadDeadbandFilterInvalid"),
+            (tension, {**percent, "deadbandValue": -1.0}, "BadDeadbandFilterInvalid"),
+        ):
+            made = await node("subscribe", key="refused", nodes=[refused], filter=filter_)
+            assert made["statuses"] == [status]
+        await node("disconnect")
+
+    play(stage, scene)
+
+
+def test_a_sampled_item_is_reported_when_another_triggers_it(stage: Stage) -> None:
+    async def scene(bench: Bench, node: NodeClient) -> None:
+        await node.login(Role.OBSERVER)
+        station = bench.core.stations[0]
+        station["cell"], station["tension_n"] = 1, 2.0
+        places = ("CellInWork.Cell", "Web.Tension")
+        cell, tension = (f"Stations.station 1.{each}" for each in places)
+        await shows(node, bench, cell, 1)
+        await shows(node, bench, tension, 2.0)
+        nodes = [bench.node(cell), bench.node(tension)]
+        modes = ["Reporting", "Sampling"]
+        made = await node("subscribe", nodes=nodes, modes=modes, queue=10, samplingMs=0)
+        assert made["statuses"] == ["Good", "Good"]
+        seen: dict[str, list[float]] = {each: [] for each in nodes}
+
+        async def step(number: int, newton: float) -> None:
+            """Let the tension change, then the cell, and wait until the cell is told."""
+            station["tension_n"] = newton
+            await shows(node, bench, tension, newton)
+            station["cell"] = number
+
+            async def told() -> bool:
+                for each in await node("notifications"):
+                    seen[each["node"]].append(each["value"])
+                return number in seen[nodes[0]]
+
+            await eventually(told)
+
+        async def trigger(change: str) -> Any:
+            answer = await node("trigger", **{"from": 0, change: [1]})
+            return answer["added"] + answer["removed"]
+
+        await step(2, 2.5)
+        assert seen[nodes[1]] == []
+        assert await trigger("add") == ["Good"]
+        await step(3, 3.5)
+        assert seen[nodes[1]] == [2.0, 2.5, 3.5]  # with all that its queue held
+        assert await trigger("remove") == ["Good"]
+        await step(4, 4.5)
+        assert seen[nodes[1]] == [2.0, 2.5, 3.5]
+        assert await trigger("remove") == ["BadMonitoredItemIdInvalid"]
+        await node("disconnect")
 
     play(stage, scene)
 

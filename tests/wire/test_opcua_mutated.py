@@ -97,6 +97,7 @@ def requests(bench: Bench) -> list[bytes]:
         ua.CreateSubscriptionRequest, ua.PublishRequest, ua.RepublishRequest, ua.BrowseNextRequest,
         ua.DeleteSubscriptionsRequest, ua.SetPublishingModeRequest, ua.RegisterNodesRequest,
         ua.ModifySubscriptionRequest, ua.AddNodesRequest, ua.TransferSubscriptionsRequest,
+        ua.SetTriggeringRequest,
     )  # fmt: skip
     whole = [read, write, call, browse, translate, items, history, session]
     return [struct_to_binary(each) for each in [*whole, *(kind() for kind in others)]]

@@ -15,6 +15,7 @@ Status = ua.StatusCodes
 Direction = ua.BrowseDirection
 Mask = ua.BrowseResultMask
 _HAS_SUBTYPE = ua.NodeId(ua.ObjectIds.HasSubtype)
+_HAS_PROPERTY = ua.NodeId(ua.ObjectIds.HasProperty)
 _REFERENCES = ua.NodeId(ua.ObjectIds.References)
 
 
@@ -36,6 +37,14 @@ class Browsing:
     def is_subtype(self, type_id: ua.NodeId, base: ua.NodeId) -> bool:
         """Tell whether a type is another or derived from it."""
         return type_id in self.subtypes(base)
+
+    def property_of(self, node_id: ua.NodeId, name: str) -> Any:
+        """Return the value of a node's property, None where it has none of this name."""
+        for reference in self.space[node_id].references:
+            if reference.ReferenceTypeId == _HAS_PROPERTY and reference.BrowseName.Name == name:
+                held = self.space[reference.NodeId].attributes[ua.AttributeIds.Value].value
+                return held.Value.Value if held is not None else None
+        return None
 
     def browse(self, session: Session, wanted: Any, references_max: int) -> ua.BrowseResult:
         """Browse one node; what does not fit waits behind a continuation point."""

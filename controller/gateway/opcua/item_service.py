@@ -139,7 +139,7 @@ class ItemService:
             result.StatusCode = ua.StatusCode(error.code)
             return result
         self._subscriptions.watch(subscription, item)
-        self._set_mode(item, request.MonitoringMode)
+        _set_mode(subscription, item, request.MonitoringMode)
         result.MonitoredItemId = item.item_id
         result.RevisedQueueSize = item.queue_size
         return result
@@ -157,11 +157,17 @@ class ItemService:
         self, subscription: Subscription, request: Any, watched: Any, timestamps: Any
     ) -> DataItem:
         item_id = self._subscriptions.next_item_id()
-        item = DataItem(item_id, request, watched, subscription.mark_ready)
-        parameters = request.RequestedParameters
-        sampling = revise_sampling_ms(parameters.SamplingInterval, subscription.interval_ms)
-        item.set_parameters(parameters, timestamps, sampling)
+        item = DataItem(item_id, request, watched, subscription)
+        self._set_data_parameters(subscription, item, request.RequestedParameters, timestamps)
         return item
+
+    def _set_data_parameters(
+        self, subscription: Subscription, item: DataItem, parameters: Any, timestamps: Any
+    ) -> None:
+        sampling = revise_sampling_ms(parameters.SamplingInterval, subscription.interval_ms)
+        percent = getattr(parameters.Filter, "DeadbandType", None) == ua.DeadbandType.Percent
+        eu_range = self._browsing.property_of(item.node_id, "EURange") if percent else None
+        item.set_parameters(parameters, timestamps, sampling, eu_range)
 
     def _event_item(
         self, session: Session, subscription: Subscription, request: Any, watched: Any
@@ -170,23 +176,10 @@ class ItemService:
             raise ua.UaStatusCodeError(Status.BadNotSupported)
         hears_audit = session.user is not None and Role.SECURITY_ADMIN in session.user.roles
         item_id = self._subscriptions.next_item_id()
-        item = EventItem(item_id, request, hears_audit, subscription.mark_ready)
+        item = EventItem(item_id, request, hears_audit, subscription)
         parameters = request.RequestedParameters
         item.set_parameters(parameters, EventFilter(parameters.Filter, self._browsing.is_subtype))
         return item
-
-    def _set_mode(self, item: Any, mode: Any) -> None:
-        if mode not in (Mode.Disabled, Mode.Sampling, Mode.Reporting):
-            mode = Mode.Reporting
-        was, item.mode = item.mode, mode
-        if mode == Mode.Disabled:
-            item.queue.clear()
-            item.held = None
-        elif was == Mode.Disabled and isinstance(item, DataItem):
-            item.last = None
-            item.take(Sample(_current(item)), 0.0)
-        elif mode == Mode.Reporting and item.queue:
-            item.ready(item)
 
     async def modify_items(self, channel: Any, session: Session, sent: Any, _: Any) -> Any:
         """ModifyMonitoredItems."""
@@ -208,9 +201,8 @@ class ItemService:
             if item is None:
                 raise ua.UaStatusCodeError(Status.BadMonitoredItemIdInvalid)
             if isinstance(item, DataItem):
-                sampling = revise_sampling_ms(parameters.SamplingInterval, subscription.interval_ms)
-                item.set_parameters(parameters, timestamps, sampling)
-                result.RevisedSamplingInterval = sampling
+                self._set_data_parameters(subscription, item, parameters, timestamps)
+                result.RevisedSamplingInterval = item.sampling_s * 1000.0
             else:
                 filter_ = EventFilter(parameters.Filter, self._browsing.is_subtype)
                 item.set_parameters(parameters, filter_)
@@ -228,9 +220,25 @@ class ItemService:
         for item_id in sent.MonitoredItemIds or []:
             item = subscription.items.get(item_id)
             if item is not None:
-                self._set_mode(item, sent.MonitoringMode)
+                _set_mode(subscription, item, sent.MonitoringMode)
             results.append(ua.StatusCode(0 if item else Status.BadMonitoredItemIdInvalid))
         response.Parameters.Results = results
+        return response
+
+    async def set_triggering(self, channel: Any, session: Session, sent: Any, _: Any) -> Any:
+        """SetTriggering; links are taken away before others are added."""
+        subscription = self._subscriptions.find(session, sent.SubscriptionId)
+        removed, added = sent.LinksToRemove or [], sent.LinksToAdd or []
+        if not removed and not added:
+            raise ua.UaStatusCodeError(Status.BadNothingToDo)
+        if len(removed) + len(added) > limits.OPERATIONS_MAX:
+            raise ua.UaStatusCodeError(Status.BadTooManyOperations)
+        if sent.TriggeringItemId not in subscription.items:
+            raise ua.UaStatusCodeError(Status.BadMonitoredItemIdInvalid)
+        response = ua.SetTriggeringResponse()
+        result, trigger = response.Parameters, sent.TriggeringItemId
+        result.RemoveResults = [subscription.unlink(trigger, each) for each in removed]
+        result.AddResults = [subscription.link(trigger, each) for each in added]
         return response
 
     async def delete_items(self, channel: Any, session: Session, sent: Any, _: Any) -> Any:
@@ -245,6 +253,22 @@ class ItemService:
             code = 0 if item is not None else Status.BadMonitoredItemIdInvalid
             response.Results.append(ua.StatusCode(code))
         return response
+
+
+def _set_mode(subscription: Subscription, item: Any, mode: Any) -> None:
+    if mode not in (Mode.Disabled, Mode.Sampling, Mode.Reporting):
+        mode = Mode.Reporting
+    was, item.mode = item.mode, mode
+    if mode != Mode.Reporting:
+        subscription.withdraw(item)
+    if mode == Mode.Disabled:
+        item.queue.clear()
+        item.held = None
+    elif was == Mode.Disabled and isinstance(item, DataItem):
+        item.last = None
+        item.take(Sample(_current(item)), 0.0)
+    elif mode == Mode.Reporting and item.queue:
+        subscription.mark_ready(item)
 
 
 def _current(item: DataItem) -> ua.DataValue:

@@ -1,8 +1,7 @@
 """Monitored items (OPC UA part 4, 5.13): what a client wants to be told, sampled, filtered, queued."""
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from asyncua import ua
 from asyncua.server.address_space import AttributeValue
@@ -26,22 +25,32 @@ def revise_sampling_ms(asked_ms: float, publishing_ms: float) -> float:
     return min(asked_ms, limits.PUBLISHING_INTERVAL_MS_MAX)
 
 
+class Owner(Protocol):
+    """The subscription of an item, as the item sees it."""
+
+    def mark_ready(self, item: Any) -> None:
+        """Something was queued."""
+
+    def mark_held(self, item: Any) -> None:
+        """Something waits for its sampling interval to be over."""
+
+
 class DataItem:
     """One attribute watched for one client."""
 
     __slots__ = (
         "attribute", "client_handle", "deadband", "discard_oldest", "due_s", "held", "item_id",
-        "last", "mode", "node_id", "overflow", "queue", "queue_size", "ready", "sampling_s",
+        "last", "mode", "node_id", "overflow", "owner", "queue", "queue_size", "sampling_s",
         "timestamps", "trigger", "watched",
     )  # fmt: skip
     is_event = False
 
-    def __init__(self, item_id: int, request: Any, watched: AttributeValue, ready: Any) -> None:
+    def __init__(self, item_id: int, request: Any, watched: AttributeValue, owner: Owner) -> None:
         self.item_id = item_id
         self.node_id = request.ItemToMonitor.NodeId
         self.attribute = request.ItemToMonitor.AttributeId
         self.watched = watched
-        self.ready: Callable[[Any], None] = ready
+        self.owner = owner
         self.mode = Mode.Disabled
         self.last: ua.DataValue | None = None
         self.held: Sample | None = None
@@ -49,9 +58,14 @@ class DataItem:
         self.overflow = False
         self.queue: deque[Sample] = deque()
 
-    def set_parameters(self, parameters: Any, timestamps: Any, sampling_ms: float) -> None:
-        """Take over a client's parameters; raises for a filter we cannot apply."""
-        self.trigger, self.deadband = _data_filter(parameters.Filter, self)
+    def set_parameters(
+        self, parameters: Any, timestamps: Any, sampling_ms: float, eu_range: Any = None
+    ) -> None:
+        """Take over a client's parameters; raises for a filter we cannot apply.
+
+        `eu_range` is the node's ua.Range, what a deadband in percent is a part of.
+        """
+        self.trigger, self.deadband = _data_filter(parameters.Filter, self.watched, eu_range)
         self.timestamps = timestamps
         self.client_handle = parameters.ClientHandle
         self.sampling_s = sampling_ms / 1000.0
@@ -70,7 +84,7 @@ class DataItem:
             return
         if now_s < self.due_s:
             self.held = sample
-            self.ready(self)
+            self.owner.mark_held(self)
             return
         self.due_s = now_s + 0.95 * self.sampling_s
         self.held = None
@@ -105,8 +119,7 @@ class DataItem:
             else:
                 self.queue.pop()
         self.queue.append(sample)
-        if self.mode == Mode.Reporting:
-            self.ready(self)
+        self.owner.mark_ready(self)
 
     def drain(self, room: int) -> list[tuple[int, bytes]]:
         """Take up to `room` notifications; the overflow bit goes where values are missing."""
@@ -122,14 +135,13 @@ class EventItem:
     """One object's events watched for one client."""
 
     is_event = True
-    held = None
 
-    def __init__(self, item_id: int, request: Any, hears_audit: bool, ready: Any) -> None:
+    def __init__(self, item_id: int, request: Any, hears_audit: bool, owner: Owner) -> None:
         self.item_id = item_id
         self.node_id = request.ItemToMonitor.NodeId
         self.attribute = request.ItemToMonitor.AttributeId
         self.hears_audit = hears_audit
-        self.ready: Callable[[Any], None] = ready
+        self.owner = owner
         self.mode = Mode.Disabled
         self.queue: deque[list[ua.Variant]] = deque()
 
@@ -149,35 +161,33 @@ class EventItem:
         if len(self.queue) >= self.queue_size:
             self.queue.popleft()
         self.queue.append(self.filter.select(event))
-        if self.mode == Mode.Reporting:
-            self.ready(self)
+        self.owner.mark_ready(self)
 
     def drain(self, room: int) -> list[tuple[int, list[ua.Variant]]]:
         """Take up to `room` notifications."""
         count = min(room, len(self.queue))
         return [(self.client_handle, self.queue.popleft()) for _ in range(count)]
 
-    def release_held(self, now_s: float) -> bool:
-        """Events are never held back."""
-        return False
 
-
-def _data_filter(sent: Any, item: DataItem) -> tuple[Any, float]:
-    """Return trigger and absolute deadband of a filter."""
+def _data_filter(sent: Any, watched: AttributeValue, eu_range: Any) -> tuple[Any, float]:
+    """Return trigger and deadband of a filter, in the value's unit."""
     if sent is None or (isinstance(sent, ua.ExtensionObject) and sent.TypeId.is_null()):
         return Trigger.StatusValue, 0.0
     if not isinstance(sent, DataChangeFilter):
         raise ua.UaStatusCodeError(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
     if sent.DeadbandType == ua.DeadbandType.None_:
         return sent.Trigger, 0.0
-    if sent.DeadbandType != ua.DeadbandType.Absolute:
-        # Percent would need the node's EURange to be fixed; it may change with the recipe.
-        raise ua.UaStatusCodeError(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
-    value = item.watched.value.Value.Value if item.watched.value else None
+    value = watched.value.Value.Value if watched.value else None
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     if not numeric or not sent.DeadbandValue >= 0.0:
         raise ua.UaStatusCodeError(ua.StatusCodes.BadDeadbandFilterInvalid)
-    return sent.Trigger, float(sent.DeadbandValue)
+    if sent.DeadbandType == ua.DeadbandType.Absolute:
+        return sent.Trigger, float(sent.DeadbandValue)
+    if sent.DeadbandType != ua.DeadbandType.Percent or eu_range is None:
+        raise ua.UaStatusCodeError(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
+    if sent.DeadbandValue > 100.0:
+        raise ua.UaStatusCodeError(ua.StatusCodes.BadDeadbandFilterInvalid)
+    return sent.Trigger, sent.DeadbandValue / 100.0 * (eu_range.High - eu_range.Low)
 
 
 def _exceeds(old: Any, new: Any, deadband: float) -> bool:

@@ -36,6 +36,7 @@ from controller.gateway.opcua.services import Services
 from controller.gateway.opcua.sessions import Session, Sessions
 from controller.gateway.opcua.space import Space
 from controller.gateway.opcua.subscriptions import Item, Subscriptions
+from controller.gateway.opcua.summary import Summary
 from controller.gateway.opcua.users import UsersFile
 from controller.settings.opcua import OpcUaSettings
 
@@ -74,8 +75,9 @@ class GatewayServer:
         self.identity = own_identity(state / "pki", self.application_uri, _own_names(settings.host))
         self.trust = TrustList(state / "pki")
         self.registry = Registry()
-        self.sessions = Sessions(settings, time.monotonic)
-        self.subscriptions = Subscriptions(self._watch)
+        self.summary = Summary()
+        self.sessions = Sessions(settings, time.monotonic, self.summary)
+        self.subscriptions = Subscriptions(self._watch, self.summary)
         self.sessions.on_close = self._session_closed
         self._certificate_check_s = 0.0
         self.listener: ShutBinaryServer | None = None
@@ -107,6 +109,7 @@ class GatewayServer:
             self.browsing,
             self.subscriptions,
             self.history,
+            self.summary,
         )
 
     async def start(self) -> None:
@@ -162,7 +165,7 @@ class GatewayServer:
         """A connection is gone: sessions nobody logged in to go with it, others may come back."""
         for session in self.sessions:
             if session.channel is channel and not session.is_activated:
-                self.sessions.close(session)
+                self.sessions.abort(session)
 
     def refused(self, source: str, reason: str, status: str) -> None:
         """Audit a refused connection."""

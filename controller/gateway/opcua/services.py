@@ -1,7 +1,7 @@
 """The service table: each request type, what decodes it and what serves it.
 
 What is not in the table is answered BadServiceUnsupported: AddNodes, DeleteNodes, AddReferences,
-DeleteReferences, RegisterServer, Query, SetTriggering and HistoryUpdate among them.
+DeleteReferences, RegisterServer, Query and HistoryUpdate among them.
 """
 
 import hmac
@@ -24,6 +24,7 @@ from controller.gateway.opcua.item_service import ItemService
 from controller.gateway.opcua.login import Login
 from controller.gateway.opcua.sessions import Session, Sessions
 from controller.gateway.opcua.subscriptions import PublishRequest, Subscriptions
+from controller.gateway.opcua.summary import Summary
 from controller.settings.opcua import OpcUaSettings
 
 Status = ua.StatusCodes
@@ -44,6 +45,7 @@ class Services:
         browsing: Browsing,
         subscriptions: Subscriptions,
         history: Any,
+        summary: Summary,
     ) -> None:
         self.settings = settings
         self.endpoints = endpoints
@@ -53,6 +55,7 @@ class Services:
         self.browsing = browsing
         self.subscriptions = subscriptions
         self.history = history
+        self.summary = summary
         items = ItemService(settings, attributes, browsing, subscriptions)
         # Request type: (parameters, handler, needs an activated session).
         self._open: dict[int, tuple[Any, Handler]] = {
@@ -99,6 +102,8 @@ class Services:
                 ua.ModifyMonitoredItemsParameters, items.modify_items),
             Ids.SetMonitoringModeRequest_Encoding_DefaultBinary: (
                 ua.SetMonitoringModeParameters, items.set_monitoring_mode),
+            Ids.SetTriggeringRequest_Encoding_DefaultBinary: (
+                ua.SetTriggeringParameters, items.set_triggering),
             Ids.DeleteMonitoredItemsRequest_Encoding_DefaultBinary: (
                 ua.DeleteMonitoredItemsParameters, items.delete_items),
             Ids.PublishRequest_Encoding_DefaultBinary: (ua.PublishParameters, self._publish),
@@ -109,6 +114,13 @@ class Services:
     async def serve(self, channel: Channel, request: Request) -> Any:
         """Return the response to a request, None when it is answered later."""
         kind = request.type_id.Identifier if request.type_id.NamespaceIndex == 0 else -1
+        try:
+            return await self._serve(channel, request, kind)
+        except ua.UaStatusCodeError as error:
+            self.summary.refused(int(error.code), kind in self._joining)
+            raise
+
+    async def _serve(self, channel: Channel, request: Request, kind: int) -> Any:
         session: Session | None = None
         entry = self._open.get(kind)
         if entry is None:
@@ -131,11 +143,11 @@ class Services:
         if session is None or session.channel is not channel:
             raise ua.UaStatusCodeError(Status.BadSessionIdInvalid)
         if session.user is None:
-            self.sessions.close(session)
+            self.sessions.abort(session)
             raise ua.UaStatusCodeError(Status.BadSessionNotActivated)
         user = self.login.refresh(session.user)
         if user is None:  # removed since he logged in
-            self.sessions.close(session)
+            self.sessions.abort(session)
             raise ua.UaStatusCodeError(Status.BadSessionClosed)
         session.user = user
         return session

@@ -9,6 +9,7 @@ from typing import Any
 from asyncua import ua
 
 from controller.gateway.opcua.limits import SESSION_TIMEOUT_S_MIN
+from controller.gateway.opcua.summary import Summary
 from controller.gateway.opcua.users import User
 from controller.settings.opcua import OpcUaSettings
 
@@ -46,9 +47,12 @@ class Session:
 class Sessions:
     """All sessions, found by their token only."""
 
-    def __init__(self, settings: OpcUaSettings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: OpcUaSettings, clock: Callable[[], float], summary: Summary
+    ) -> None:
         self._settings = settings
         self._clock = clock
+        self._summary = summary
         self._by_token: dict[ua.NodeId, Session] = {}
         self.on_close: Callable[[Session, bool], None] = lambda session, delete: None
 
@@ -79,6 +83,7 @@ class Sessions:
             channel=channel,
         )
         self._by_token[session.token] = session
+        self._summary.add("CumulatedSessionCount")
         return session
 
     def find(self, token: ua.NodeId) -> Session | None:
@@ -101,7 +106,12 @@ class Sessions:
     def _make_room(self, idle: list[Session]) -> None:
         if not idle:
             raise ua.UaStatusCodeError(ua.StatusCodes.BadTooManySessions)
-        self.close(min(idle, key=lambda each: each.seen_s), delete_subscriptions=False)
+        self.abort(min(idle, key=lambda each: each.seen_s), delete_subscriptions=False)
+
+    def abort(self, session: Session, delete_subscriptions: bool = True) -> None:
+        """End a session that its client has not ended."""
+        self._summary.add("SessionAbortCount")
+        self.close(session, delete_subscriptions)
 
     def close(self, session: Session, delete_subscriptions: bool = True) -> None:
         """End a session."""
@@ -114,5 +124,6 @@ class Sessions:
         now_s = self._clock()
         late = [each for each in self if now_s - each.seen_s > each.timeout_s]
         for session in late:
+            self._summary.add("SessionTimeoutCount")
             self.close(session, delete_subscriptions=False)
         return late

@@ -12,8 +12,9 @@ from asyncua import ua
 
 from controller.gateway.opcua import limits, samples
 from controller.gateway.opcua.events import Event
-from controller.gateway.opcua.monitored import DataItem, EventItem
+from controller.gateway.opcua.monitored import DataItem, EventItem, Mode
 from controller.gateway.opcua.sessions import Session
+from controller.gateway.opcua.summary import Summary
 
 Item = DataItem | EventItem
 
@@ -40,7 +41,9 @@ class Subscription:
         self.enabled = True
         self.late = False
         self.unacknowledged: dict[int, bytes] = {}
+        self.links: dict[int, set[int]] = {}  # from triggering items to those they trigger
         self._ready: dict[Item, None] = {}
+        self._held: dict[DataItem, None] = {}
         self._sequence = itertools.count(1)
         self._next_sequence = 1
         self._silent_cycles = 0
@@ -74,8 +77,21 @@ class Subscription:
             self._timer.cancel()
 
     def mark_ready(self, item: Item) -> None:
-        """An item has something to report."""
-        self._ready[item] = None
+        """An item has queued something: it is reported, and what waits for it in sampled items."""
+        if item.mode == Mode.Reporting:
+            self._ready[item] = None
+        for linked_id in self.links.get(item.item_id, ()):
+            linked = self.items.get(linked_id)
+            if linked is not None and linked.mode == Mode.Sampling and linked.queue:
+                self._ready[linked] = None
+
+    def mark_held(self, item: DataItem) -> None:
+        """An item has a value that waits for its sampling interval to be over."""
+        self._held[item] = None
+
+    def withdraw(self, item: Item) -> None:
+        """What an item has queued is not reported."""
+        self._ready.pop(item, None)
 
     def _cycle(self) -> None:
         now_s = time.monotonic()
@@ -96,11 +112,9 @@ class Subscription:
                 self.engine.expire(self)
 
     def _release_held(self, now_s: float) -> None:
-        held = [item for item in self._ready if item.held is not None]
-        for item in held:
-            still_held = item.release_held(now_s)
-            if not still_held and not item.queue:
-                self._ready.pop(item, None)
+        for item in list(self._held):
+            if not item.release_held(now_s):
+                del self._held[item]
 
     def _has_notifications(self) -> bool:
         return self.enabled and any(item.queue for item in self._ready)
@@ -147,24 +161,45 @@ class Subscription:
             taken = item.drain(room)
             room -= len(taken)
             (events if item.is_event else values).extend(taken)
-            if not item.queue and item.held is None:
+            if not item.queue:
                 del self._ready[item]
             if room <= 0:
                 break
         notifications = [samples.data_change(values)] if values else []
         return [*notifications, samples.event_list(events)] if events else notifications
 
+    def link(self, trigger: int, linked: int) -> ua.StatusCode:
+        """Let what an item has sampled be reported whenever another one has something to say."""
+        links = self.links.setdefault(trigger, set())
+        if linked not in self.items:
+            return ua.StatusCode(ua.StatusCodes.BadMonitoredItemIdInvalid)
+        if linked not in links and len(links) >= limits.LINKS_PER_ITEM_MAX:
+            return ua.StatusCode(ua.StatusCodes.BadTooManyMonitoredItems)
+        links.add(linked)
+        return ua.StatusCode()
+
+    def unlink(self, trigger: int, linked: int) -> ua.StatusCode:
+        """Take a link away."""
+        links = self.links.get(trigger, set())
+        known = linked in links
+        links.discard(linked)
+        return ua.StatusCode(0 if known else ua.StatusCodes.BadMonitoredItemIdInvalid)
+
     def forget(self, item: Item) -> None:
         """Drop an item."""
         self.items.pop(item.item_id, None)
+        self.links.pop(item.item_id, None)
         self._ready.pop(item, None)
+        if isinstance(item, DataItem):
+            self._held.pop(item, None)
 
 
 class Subscriptions:
     """All subscriptions; values and events come in here and go out by sessions' publish requests."""
 
-    def __init__(self, on_watch: Callable[[Item, bool], None]) -> None:
+    def __init__(self, on_watch: Callable[[Item, bool], None], summary: Summary) -> None:
         self.by_id: dict[int, Subscription] = {}
+        self._summary = summary
         self._on_watch = on_watch
         self._ids = itertools.count(int(time.time()) & 0xFFFF | 1)
         self._item_ids = itertools.count(1)
@@ -177,6 +212,7 @@ class Subscriptions:
         subscription.enabled = enabled
         subscription.set_parameters(asked)
         self.by_id[subscription.subscription_id] = subscription
+        self._summary.add("CumulatedSubscriptionCount")
         return subscription
 
     def of(self, session: Session) -> list[Subscription]:

@@ -22,8 +22,8 @@ create table if not exists alarms (name text not null, body text not null);
 """
 FORGET_EVERY_S = 3600.0
 ALARMS_MAX = 100
-# Whatever happens that often: some 2 GB, however many days are asked for.
-ROWS_MAX = {"samples": 20_000_000, "events": 1_000_000}
+# 3 GB, however much happens in the days that are asked for.
+ROWS_MAX = {"samples": 20_000_000, "events": 300_000}
 
 
 @dataclass

@@ -72,7 +72,7 @@ const operations = {
       connectionStrategy: { initialDelay: 100, maxDelay: 500, maxRetry: retry },
     });
     client.on("connection_reestablished", () => { entry.reconnects += 1; });
-    const entry = { client, session: null, subscriptions: new Map(), notifications: [], reconnects: 0 };
+    const entry = { client, session: null, subscriptions: new Map(), items: new Map(), notifications: [], reconnects: 0 };
     clients.set(name, entry);
     await client.connect(url);
     const identity = user === undefined ? { type: opcua.UserTokenType.Anonymous }
@@ -187,7 +187,7 @@ const operations = {
     return { status: result.statusCode.name, targets: (result.targets || []).map((t) => t.targetId.toString()) };
   },
   async subscribe({ name = "main", key = "sub", nodes, intervalMs = 100, samplingMs = 100, queue = 1000, filter,
-    lifetime = 600, keepAlive = 5 }) {
+    lifetime = 600, keepAlive = 5, modes = [] }) {
     const entry = clients.get(name);
     const subscription = await entry.session.createSubscription2({
       requestedPublishingInterval: intervalMs, requestedLifetimeCount: lifetime,
@@ -195,18 +195,29 @@ const operations = {
     });
     entry.subscriptions.set(key, subscription);
     const statuses = [];
-    for (const nodeId of nodes) {
+    const items = [];
+    entry.items.set(key, items);
+    for (const [at, nodeId] of nodes.entries()) {
       const options = { samplingInterval: samplingMs, queueSize: queue, discardOldest: true };
       if (filter) options.filter = new opcua.DataChangeFilter(filter);
       const item = await subscription.monitor(
-        { nodeId, attributeId: AttributeIds.Value }, options, TimestampsToReturn.Both);
+        { nodeId, attributeId: AttributeIds.Value }, options, TimestampsToReturn.Both,
+        opcua.MonitoringMode[modes[at] ?? "Reporting"]);
       statuses.push(item.statusCode.name);
+      items.push(item);
       item.on("changed", (dv) => entry.notifications.push({ key, node: nodeId, ...dataValue(dv) }));
     }
     return {
       id: subscription.subscriptionId, statuses, intervalMs: subscription.publishingInterval,
       lifetime: subscription.lifetimeCount, keepAlive: subscription.maxKeepAliveCount,
     };
+  },
+  async trigger({ name = "main", key = "sub", from, add = [], remove = [] }) {
+    const entry = clients.get(name);
+    const items = entry.items.get(key);
+    const chosen = (numbers) => numbers.map((at) => items[at]);
+    const answer = await entry.subscriptions.get(key).setTriggering(items[from], chosen(add), chosen(remove));
+    return { added: plain(answer.addResults || []), removed: plain(answer.removeResults || []) };
   },
   async modifySubscription({ name = "main", key = "sub", intervalMs }) {
     const subscription = clients.get(name).subscriptions.get(key);

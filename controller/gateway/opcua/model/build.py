@@ -11,7 +11,11 @@ from controller.gateway.job_engine import JobEngine
 from controller.gateway.opcua import limits
 from controller.gateway.opcua.commands import Commands
 from controller.gateway.opcua.model.alarms import Alarms
-from controller.gateway.opcua.model.diagnostics import build_diagnostics, build_safety
+from controller.gateway.opcua.model.diagnostics import (
+    build_diagnostics,
+    build_safety,
+    build_server_diagnostics,
+)
 from controller.gateway.opcua.model.historian import Historian
 from controller.gateway.opcua.model.jobs import JobManagement
 from controller.gateway.opcua.model.machinery import Machinery
@@ -67,6 +71,7 @@ def build_model(server: GatewayServer, settings: MachineSettings, plant: Plant) 
     for station in build_stations(model):
         ManualPart(model, station.node, station.index, commands)
     build_diagnostics(model)
+    build_server_diagnostics(model)
     build_safety(model)
     historian = Historian(model, plant.history)
     alarms = Alarms(model, historian, packml.admin)
@@ -121,7 +126,6 @@ def _server_capabilities(model: Model) -> None:
     for name in ("HistoryUpdateData", "HistoryUpdateEvents", "NodeManagement"):
         identifier = getattr(Ids, f"Server_ServerCapabilities_OperationLimits_MaxNodesPer{name}")
         model.fixed(ua.NodeId(identifier), 0, Kind.UInt32)
-    model.fixed(ua.NodeId(Ids.Server_ServerDiagnostics_EnabledFlag), False, Kind.Boolean)
     model.fixed(ua.NodeId(Ids.Server_Auditing), True, Kind.Boolean)
 
 

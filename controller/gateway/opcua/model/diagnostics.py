@@ -1,7 +1,10 @@
 """Diagnostics and safety: how punctual the loop is, what the bus does, and what the safety circuits say."""
 
+import dataclasses
+
 from asyncua import ua
 
+from controller.gateway.opcua.attributes import bad
 from controller.gateway.opcua.model.model import Kind, Model, Reader
 from controller.gateway.opcua.values import LiveValue
 from controller.gateway.snapshot import Snapshot
@@ -49,6 +52,47 @@ def build_diagnostics(model: Model) -> None:
     model.variable(folder, bus, Kind.Int32, _machine_field("bus_state"), data_type=states)
     pending = ("Diagnostics", "RecordsNotStored")
     model.variable(folder, pending, Kind.Int32, lambda s: s.records_pending)
+
+
+def build_server_diagnostics(model: Model) -> None:
+    """Show what the server counts; who else is connected, and what he watches, is nobody's business."""
+    server = model.server
+    summary = ua.ObjectIds.Server_ServerDiagnostics_ServerDiagnosticsSummary
+    whole = model.bind(ua.NodeId(summary), None, Kind.ExtensionObject)
+    parts = {
+        field.name: model.bind(_summary_node(field.name), None, Kind.UInt32)
+        for field in dataclasses.fields(server.summary.counts)
+    }
+    model.fixed(ua.NodeId(ua.ObjectIds.Server_ServerDiagnostics_EnabledFlag), True, Kind.Boolean)
+    for identifier in _NOT_SHOWN:
+        model.space.value(ua.NodeId(identifier)).value = bad(ua.StatusCodes.BadNotSupported)
+
+    def update(snapshot: Snapshot) -> None:
+        subscriptions = server.subscriptions.by_id.values()
+        counts = dataclasses.replace(
+            server.summary.counts,
+            CurrentSessionCount=len(server.sessions),
+            CurrentSubscriptionCount=len(subscriptions),
+            PublishingIntervalCount=len({each.interval_ms for each in subscriptions}),
+        )
+        whole.set(counts, snapshot.now)
+        for name, value in parts.items():
+            value.set(getattr(counts, name), snapshot.now)
+
+    model.on_snapshot.append(update)
+
+
+def _summary_node(name: str) -> ua.NodeId:
+    prefix = "Server_ServerDiagnostics_ServerDiagnosticsSummary"
+    return ua.NodeId(getattr(ua.ObjectIds, f"{prefix}_{name}"))
+
+
+_NOT_SHOWN = (
+    ua.ObjectIds.Server_ServerDiagnostics_SamplingIntervalDiagnosticsArray,
+    ua.ObjectIds.Server_ServerDiagnostics_SubscriptionDiagnosticsArray,
+    ua.ObjectIds.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray,
+    ua.ObjectIds.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray,
+)
 
 
 class _Slow:
