@@ -1,6 +1,8 @@
 """One run of one case: settings loaded, the plant changed, a controller let loose on it."""
 
 import hashlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.baseline.run import simulate as simulate_baseline
@@ -8,6 +10,9 @@ from bench.baseline.tuning import best_law, tune
 from bench.report import CONFIG
 from bench.stacking_cases import Case
 from bench.stacking_pool import Run
+from controller.planning.identified import keep_mode, with_identified_modes
+from controller.planning.identify import identify
+from controller.planning.identify_command import measured, response_of
 from controller.settings.loader import load_machine, load_recipe, load_settings
 from controller.settings.plant import PlantSettings
 from controller.simulate import Simulation, SimulationStuck, stack_cells
@@ -39,7 +44,21 @@ def changed_plant(case: Case) -> PlantSettings:
     return PlantSettings.model_validate(tree)
 
 
+def _commissioned(settings: Settings, seed: int) -> Settings:
+    """Settings with the table's mode as this machine's own identification finds and keeps it."""
+    machine = settings["machine"]
+    mode = identify(
+        response_of(measured(settings, 0, seed)), machine.stations[0].table_mode.frequency_hz
+    )
+    with TemporaryDirectory() as folder:
+        keep_mode(Path(folder), machine, 0, mode)
+        machine, _ = with_identified_modes(machine, Path(folder))
+    return settings | {"machine": machine}
+
+
 def _foldline(case: Case, settings: Settings, seed: int, cells: int) -> Run:
+    if case.identify:
+        settings = _commissioned(settings, seed)
     simulation = Simulation(**settings, seed=seed)
     tension = settings["plant"].web.tension_n
     try:

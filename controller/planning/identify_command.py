@@ -40,7 +40,8 @@ def response_of(samples: NDArray[np.void]) -> Response:
     return Response(1e-9 * period, longest["actual_m"].copy(), longest["force_n"].copy())
 
 
-def _simulated(settings: dict[str, Any], station: int, seed: int) -> NDArray[np.void]:
+def measured(settings: dict[str, Any], station: int, seed: int) -> NDArray[np.void]:
+    """Excite and measure the simulated machine; SCOPE_DTYPE samples."""
     from controller.simulate import Simulation
 
     simulation = Simulation(**settings, seed=seed)
@@ -67,7 +68,7 @@ def identify_command(
     machine = settings["machine"]
     believed_hz = machine.stations[station].table_mode.frequency_hz
     try:
-        samples = _live(pid, station) if running else _simulated(settings, station, seed)
+        samples = _live(pid, station) if running else measured(settings, station, seed)
         response = response_of(samples)
         mode = identify(response, believed_hz)
     except (NoMachine, NotCommissioned, NotIdentified) as error:

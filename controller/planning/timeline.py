@@ -145,7 +145,7 @@ def _web_meets_sheet(
     end = 0.5 * station.table.stroke_m
     moved = table.sample(table.end - before_end)[:, 0] - table.sample([table.start])[0, 0]
     fold = -end + moved + 0.5 * recipe.fold_pitch_m
-    edge = end - 0.5 * recipe.cathode.length_x_m
+    edge = end - 0.5 * recipe.cathode.length_x_m - recipe.anode.overhang_m  # the longer sheet's
     line = station.web.roller_height_m * np.where(
         fold > edge, 1.0 - edge / np.maximum(fold, edge), 0
     )

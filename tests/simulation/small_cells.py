@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from controller.settings.loader import load_machine, load_recipe, load_settings
+from controller.settings.machine import MachineSettings
 from controller.settings.plant import PlantSettings
 from controller.shared.commands import CommandCode, CommandResult
 from controller.shared.packml import State
@@ -22,16 +23,30 @@ def small_machine(
     seed: int = 1,
     faults: Sequence[Fault] = (),
     quiet: bool = False,
+    mode_tolerance: float | None = None,
 ) -> Simulation:
-    """A simulation of shipped files, its recipe cut down; `quiet`: nothing goes wrong by chance."""
+    """A simulation of shipped files, its recipe cut down; `quiet`: nothing goes wrong by chance.
+
+    `mode_tolerance` is how well the table's mode is known, where it is not what the file says.
+    """
     truth = load_settings(CONFIG / plant, PlantSettings)
     if quiet:
         vacuum = truth.vacuum.model_copy(update={"miss_share": 0.0, "double_share": 0.0})
         truth = truth.model_copy(update={"vacuum": vacuum})
     short = load_recipe(CONFIG / recipe).model_copy(update={"cathodes": cathodes})
-    simulation = Simulation(load_machine(CONFIG / machine), truth, short, seed)
+    settings = load_machine(CONFIG / machine)
+    if mode_tolerance is not None:
+        settings = _known_to(settings, mode_tolerance)
+    simulation = Simulation(settings, truth, short, seed)
     schedule_faults(simulation.machine.context, faults)
     return simulation
+
+
+def _known_to(settings: MachineSettings, tolerance: float) -> MachineSettings:
+    station = settings.stations[0]
+    mode = station.table_mode.model_copy(update={"tolerance": tolerance})
+    stations = (station.model_copy(update={"table_mode": mode}), *settings.stations[1:])
+    return settings.model_copy(update={"stations": stations})
 
 
 def order(simulation: Simulation, code: CommandCode, value: float = 0.0) -> None:

@@ -32,6 +32,17 @@ def test_a_variant_makes_two_good_cells(variant: str) -> None:
     assert figures["cells_truly_good"] == CELLS
 
 
+def test_a_table_whose_mode_is_known_moves_quicker_and_still_waits_for_the_arm() -> None:
+    """Class D: the web comes sooner with the table, and the arm has to stand before it."""
+    files = ("classes/machine_d.yaml", "classes/plant_d.yaml")
+    believed = small_machine(*files)
+    known = small_machine(*files, mode_tolerance=0.005)
+    assert known.plans[0].times.period_s < believed.plans[0].times.period_s
+    produce(known, 1)
+    finish(known, 1)
+    assert judge_figures(known.machine)["violations"] == {}
+
+
 def test_two_stations_stack_each_in_its_own_phase() -> None:
     """What holds one station's master does not touch the other's."""
     miss = Fault(FaultKind.PICK_MISS, at_sheet=3, station=1, magnitude=2.0)
