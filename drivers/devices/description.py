@@ -122,6 +122,7 @@ class Quirks:
     velocity_from_position: bool = False  # no 0x606C in the map: the driver differentiates
     safeop_without_outputs: bool = True  # inputs are valid in SAFE-OP
     watchdog_ms: int = 100
+    setpoints_bridged: int = 1  # missing in a row: the drive goes on as before; then it stops
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
-"""The CiA 402 objects that every drive file shares."""
+"""The CiA 402 and synchronisation objects that every drive file shares."""
 
 from drivers.cia402 import Mode, ObjectIndex
-from drivers.devices.description import Access, DeviceObject, ObjectType
+from drivers.devices.description import Access, DeviceObject, ObjectType, StartupWrite
 
 _T, _I, _RW = ObjectType, ObjectIndex, Access.READ_WRITE
+SYNC_ERROR_LIMIT = (0x10F1, 2)
+SYNC_EVENTS_MISSED = (0x1C32, 11)
 
 CYCLIC_DRIVE_OBJECTS: tuple[DeviceObject, ...] = (
     DeviceObject(_I.ERROR_CODE, 0, _T.U16, "error code"),
@@ -24,6 +26,12 @@ CYCLIC_DRIVE_OBJECTS: tuple[DeviceObject, ...] = (
     DeviceObject(_I.INTERPOLATION_TIME, 1, _T.U8, "interpolation time", _RW, 1),
     DeviceObject(_I.INTERPOLATION_TIME, 2, _T.I8, "interpolation time index", _RW, -3),
     DeviceObject(0x6502, 0, _T.U32, "supported drive modes", Access.READ_ONLY, 0x3A0),
+    DeviceObject(*SYNC_ERROR_LIMIT, _T.U16, "sync error counter limit", _RW, 9),
+    DeviceObject(*SYNC_EVENTS_MISSED, _T.U16, "SM event missed counter"),
 )
+
+# A SYNC0 without fresh outputs counts 3, one with them takes 1 back (ETG.1020): one lost frame is borne,
+# at the second in a row the drive leaves OP.
+WATCH_SYNC = StartupWrite(*SYNC_ERROR_LIMIT, _T.U16, 6)
 
 CSP = int(Mode.CYCLIC_SYNC_POSITION)

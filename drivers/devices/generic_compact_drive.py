@@ -12,7 +12,7 @@ from drivers.devices.description import (
     Quirks,
     StartupWrite,
 )
-from drivers.devices.drive_objects import CSP, CYCLIC_DRIVE_OBJECTS
+from drivers.devices.drive_objects import CSP, CYCLIC_DRIVE_OBJECTS, WATCH_SYNC
 
 DEVICE = DeviceDescription(
     name="generic_compact_drive",
@@ -44,7 +44,7 @@ DEVICE = DeviceDescription(
             ),
         ),
     ),
-    startup=(StartupWrite(I.MODES_OF_OPERATION, 0, ObjectType.I8, CSP),),
+    startup=(StartupWrite(I.MODES_OF_OPERATION, 0, ObjectType.I8, CSP), WATCH_SYNC),
     mailbox=Mailbox(0x1000, 256, 0x1200, 256),
     scaling=DriveScaling(velocity_counts_per_increment_s=0.1, torque_counts_per_rated=10_000.0),
     quirks=Quirks(target_torque_in_cst=False, velocity_from_position=True),

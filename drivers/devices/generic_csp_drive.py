@@ -9,7 +9,7 @@ from drivers.devices.description import (
     Pdo,
     StartupWrite,
 )
-from drivers.devices.drive_objects import CSP, CYCLIC_DRIVE_OBJECTS
+from drivers.devices.drive_objects import CSP, CYCLIC_DRIVE_OBJECTS, WATCH_SYNC
 
 DEVICE = DeviceDescription(
     name="generic_csp_drive",
@@ -58,5 +58,6 @@ DEVICE = DeviceDescription(
         StartupWrite(I.MODES_OF_OPERATION, 0, ObjectType.I8, CSP),
         StartupWrite(I.INTERPOLATION_TIME, 1, ObjectType.U8, 1),
         StartupWrite(I.INTERPOLATION_TIME, 2, ObjectType.I8, -3),
+        WATCH_SYNC,
     ),
 )

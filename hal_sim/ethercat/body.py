@@ -14,7 +14,7 @@ from hal_sim.ethercat.build import make_segment
 from hal_sim.ethercat.coupling import from_machine, to_machine
 from hal_sim.ethercat.faults import WIRE_DTYPE, Fault, carry, install_faults
 from hal_sim.ethercat.layout import BYTES_TYPE, SEGMENT_DTYPE, SLAVE_DTYPE
-from hal_sim.ethercat.states import watch
+from hal_sim.ethercat.states import miss_sync, watch
 
 _ALIGNMENT = 64
 
@@ -158,7 +158,9 @@ def begin_tick(body, now_ns):
     image.inputs.cycle = header.ticks
     for n in range(slaves.size):
         watch(slaves[n], now_ns)
-    to_machine(slaves, image.outputs)
+        if not slaves[n].outputs_fresh:
+            miss_sync(header.segment, slaves[n])
+    to_machine(slaves, image.outputs, header.period_ns * 1e-9)
 
 
 @njit(types.void(BYTES_TYPE), cache=True, nogil=True, error_model="numpy")

@@ -5,6 +5,7 @@ import struct
 import numpy as np
 
 from drivers.devices.description import Access, DeviceDescription, DeviceKind, ObjectType, Pdo
+from drivers.devices.drive_objects import SYNC_ERROR_LIMIT, SYNC_EVENTS_MISSED
 from drivers.ethercat.topology import SlaveSetup, Topology
 from hal_sim.ethercat.layout import DRIVE_OBJECTS, OBJECTS_MAX, SEGMENT_DTYPE, SLAVE_DTYPE
 from hal_sim.ethercat.registers import power_on
@@ -48,6 +49,8 @@ def _build_slave(slave: np.void, setup: SlaveSetup) -> None:
     for name, pdos in (("output", model.outputs), ("input", model.inputs)):
         _build_mapping(slave, name, model, pdos, offsets)
     slave["is_drive"] = model.kind is DeviceKind.DRIVE
+    slave["sync_error_limit"] = offsets.get(SYNC_ERROR_LIMIT, -1)
+    slave["sync_events_missed"] = offsets.get(SYNC_EVENTS_MISSED, -1)
     _build_drive(slave["drive"], setup, offsets)
     _build_channels(slave, setup, offsets)
 
@@ -126,6 +129,7 @@ def _build_mapping(
 def _build_drive(drive: np.void, setup: SlaveSetup, offsets: dict[tuple[int, int], int]) -> None:
     scaling = setup.device.scaling
     drive["axis"] = -1 if setup.axis is None else setup.axis
+    drive["setpoints_bridged"] = setup.device.quirks.setpoints_bridged
     drive["counts_per_unit"] = setup.increments_per_unit
     drive["velocity_counts_per_unit_s"] = (
         setup.increments_per_unit * scaling.velocity_counts_per_increment_s

@@ -58,7 +58,19 @@ def _near(counts_32, position_counts):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _drive_to_axis(slave, axis):
+def _bridge(drive, axis, period_s):
+    """Go on as before where a setpoint is missing, so many times; then stop where it is."""
+    drive.setpoints_missed += 1
+    if drive.setpoints_missed > drive.setpoints_bridged:
+        axis.velocity_offset_m_s = 0.0
+        drive.velocity_change_m_s = 0.0
+    velocity, change = axis.velocity_offset_m_s, drive.velocity_change_m_s
+    axis.target_position_m += (velocity + 0.5 * change) * period_s
+    axis.velocity_offset_m_s = velocity + change
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _drive_to_axis(slave, axis, period_s):
     """Hand a drive's targets to its axis (AXIS_OUTPUT_DTYPE record)."""
     drive, values = slave.drive, slave.values
     operational = slave.powered and al_state(slave) == _OP
@@ -68,14 +80,20 @@ def _drive_to_axis(slave, axis):
     drive.previous_controlword = word
     if not operational or drive.fault_code != 0:
         axis.controlword = _QUICK_STOP_WORD
+        drive.setpoints_missed = drive.setpoints_bridged
         return
     axis.controlword = word
+    if not slave.outputs_fresh:
+        _bridge(drive, axis, period_s)
+        return
+    drive.setpoints_missed = 0
     mode = np.int64(values[drive.mode])
     axis.mode = mode - ((mode & 0x80) << 1)
     target = _near(get_i32(values, drive.target_position), drive.position_counts)
     axis.target_position_m = target / drive.counts_per_unit
-    velocity = get_i32(values, drive.velocity_offset)
-    axis.velocity_offset_m_s = velocity / drive.velocity_counts_per_unit_s
+    velocity = get_i32(values, drive.velocity_offset) / drive.velocity_counts_per_unit_s
+    drive.velocity_change_m_s = velocity - axis.velocity_offset_m_s
+    axis.velocity_offset_m_s = velocity
     torque = get_i16(values, drive.torque_offset)
     if mode == _TORQUE_MODE:
         torque += get_i16(values, drive.target_torque)
@@ -154,19 +172,20 @@ def _signal_value(row, station):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def to_machine(slaves, outputs):
-    """Hand what the bus asks for to the machine's image (OUTPUTS_DTYPE record)."""
+def to_machine(slaves, outputs, period_s):
+    """Hand what the bus asks for to the machine's image (OUTPUTS_DTYPE record), once a period."""
     for n in range(slaves.size):
         slave = slaves[n]
         station = outputs.stations[slave.station]
         if slave.output_bytes > 0 and slave.outputs_seen and al_state(slave) == _OP:
             take_outputs(slave)
         if slave.is_drive:
-            _drive_to_axis(slave, station.axes[slave.drive.axis])
+            _drive_to_axis(slave, station.axes[slave.drive.axis], period_s)
         for k in range(slave.channel_count):
             row = slave.channels[k]
             if row.signal >= _FIRST_OUTPUT:
                 _channel_to_station(slave, row, station)
+        slave.outputs_fresh = 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -131,7 +131,7 @@ def _begin(segment, slave, fault, now_ns):
         slave.clock_drift = fault.magnitude * 1e-6
     elif kind == _SYNC0:
         segment.sync_late_ns = fault.magnitude
-        segment.sync_misses_max = 10
+        segment.sync_watched = 1
     elif kind == _SDO_ABORT:
         slave.abort_next_sdo = fault.magnitude
     elif kind == _SDO_TIMEOUT:

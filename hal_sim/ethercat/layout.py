@@ -64,8 +64,11 @@ DRIVE_DTYPE = np.dtype(
         ("velocity_counts_per_unit_s", np.float64),
         ("torque_counts_per_n", np.float64),
         ("position_counts", np.int64),
+        ("velocity_change_m_s", np.float64),  # between the last two setpoints
         ("fault_code", np.int32),  # the drive's own fault, on top of the plant's
         ("previous_controlword", np.int32),
+        ("setpoints_bridged", np.int32),
+        ("setpoints_missed", np.int32),  # in a row
         ("axis", np.int32),
         *((name, np.int32) for name in DRIVE_OBJECTS),
     ],
@@ -111,10 +114,13 @@ SLAVE_DTYPE = np.dtype(
         ("clock_epoch_ns", np.int64),
         ("clock_drift", np.float64),
         ("clock_adjust", np.float64),
-        ("sync_misses", np.int32),
+        ("sync_errors", np.int32),  # as 0x10F1:02 limits them
+        ("sync_error_limit", np.int32),  # where the objects lie in `values`, -1 without
+        ("sync_events_missed", np.int32),
         # watchdog
         ("outputs_ns", np.int64),
         ("outputs_seen", np.uint8),
+        ("outputs_fresh", np.uint8),  # since the last tick
     ],
     align=True,
 )
@@ -123,7 +129,7 @@ SEGMENT_DTYPE = np.dtype(
     [
         ("slave_count", np.int32),
         ("cut_before", np.int32),  # slaves from here on are not reached
-        ("sync_misses_max", np.int32),  # 0: slaves do not watch their SYNC0
+        ("sync_watched", np.uint8),  # 0: a master without real time is borne with
         ("sync_late_ns", np.int64),
         ("frames", np.int64),
         ("malformed", np.int64),

@@ -108,6 +108,7 @@ class Lockstep:
         self, topology: Topology, plant_exchange: Any = bench_drives.exchange, **machine: Any
     ) -> None:
         body = make_body(topology, **machine)
+        body.segment["sync_watched"] = 1
         self.topology = topology
         self.context = np.zeros(_HEAD_BYTES + body.buffer.nbytes, np.uint8)
         self.context[_HEAD_BYTES:] = body.buffer

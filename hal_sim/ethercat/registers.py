@@ -113,7 +113,7 @@ def _close_area(segment, slave, number, address, size, now_ns):
         serve(slave)
     elif number == slave.output_manager:
         slave.outputs_ns = now_ns
-        slave.outputs_seen = 1
+        slave.outputs_seen = slave.outputs_fresh = 1
         segment.outputs_written = 1
         check_sync(segment, slave, now_ns)
 
@@ -187,7 +187,7 @@ def power_on(slave):
     slave.powered = 1
     slave.reply_length = slave.repeat = slave.emergency_pending = 0
     slave.request_counter = 0
-    slave.outputs_seen = slave.sync_misses = 0
+    slave.outputs_seen = slave.outputs_fresh = slave.sync_errors = 0
     slave.drive.fault_code = slave.drive.previous_controlword = 0
 
 

@@ -24,6 +24,7 @@ _BAD_INPUTS = int(AlCode.INVALID_INPUT_SYNC_MANAGER)
 _BAD_CLOCK, _WATCHDOG = int(AlCode.INVALID_DC_CONFIGURATION), int(AlCode.PROCESS_DATA_WATCHDOG)
 _SYNCHRONIZATION = int(AlCode.SYNCHRONIZATION_ERROR)
 _SYNC_MARGIN_NS = 20_000
+_MISSED_SYNC = 3
 _WATCHDOG_FAULT = int(ErrorCode.COMMUNICATION_WATCHDOG)
 
 
@@ -38,7 +39,7 @@ def _enter(slave, state, code):
     slave.memory[_STATUS] = state | (_ERROR if code else 0)
     put_u16(slave.memory, _CODE, code)
     slave.outputs_seen = 0
-    slave.sync_misses = 0
+    slave.sync_errors = 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -128,16 +129,35 @@ def watch(slave, now_ns):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _count_sync(segment, slave, missed):
+    """Count a SYNC0 with or without fresh outputs; at the limit of 0x10F1:02 (ETG.1020) OP ends."""
+    if not segment.sync_watched or slave.sync_error_limit < 0 or al_state(slave) != _OP:
+        return
+    if not missed:
+        slave.sync_errors = max(slave.sync_errors - 1, 0)
+        return
+    slave.sync_errors += _MISSED_SYNC
+    count = get_u16(slave.values, slave.sync_events_missed)
+    put_u16(slave.values, slave.sync_events_missed, count + 1)
+    limit = get_u16(slave.values, slave.sync_error_limit)
+    if 0 < limit <= slave.sync_errors:
+        fall_back(slave, _SYNCHRONIZATION)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def miss_sync(segment, slave):
+    """A SYNC0 has passed for which no outputs came at all."""
+    if slave.outputs_seen and slave.memory[_ACTIVATION] & 3 == 3:
+        _count_sync(segment, slave, True)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def check_sync(segment, slave, now_ns):
-    """Count outputs that came too close to SYNC0, before or after; too many in a row end OP."""
+    """Judge outputs that came: too close to SYNC0, before or after, they are not taken in time."""
     phase = sync0_phase_ns(slave, now_ns)
-    if segment.sync_misses_max <= 0 or phase < 0 or al_state(slave) != _OP:
+    if phase < 0:
         return
     cycle = get_u32(slave.memory, _CYCLE)
     phase = (phase - segment.sync_late_ns) % cycle
-    if _SYNC_MARGIN_NS < phase < cycle - _SYNC_MARGIN_NS:
-        slave.sync_misses = 0
-        return
-    slave.sync_misses += 1
-    if slave.sync_misses > segment.sync_misses_max:
-        fall_back(slave, _SYNCHRONIZATION)
+    near = not _SYNC_MARGIN_NS < phase < cycle - _SYNC_MARGIN_NS
+    _count_sync(segment, slave, near)

@@ -44,7 +44,6 @@ class Scenario:
     held: int = 0  # cycles without fresh inputs
     hearing: frozenset[AxisId] = ALL  # drives that still get targets while inputs are held
     off_path: bool = False  # every drive stops by itself
-    swings: bool = False  # the load still swings a little when the next sheet is placed
     valves_fall: bool = False  # outputs fall off with the slaves' watchdog: sheets are lost
 
 
@@ -72,7 +71,7 @@ def at_once(name: str, fault: Fault, alarm: AlarmId, **rest: Any) -> Scenario:
 BEFORE_CUT = frozenset(axis for axis in AxisId if axis < AxisId.FINGER_RIGHT_REAR_DOWN)
 
 SCENARIOS = (
-    tolerated("a frame lost going out", missed(W.DROP, 1), "frames_lost", hearing=NOBODY, swings=True),
+    tolerated("a frame lost going out", missed(W.DROP, 1), "frames_lost", hearing=NOBODY),
     tolerated("a frame lost coming back", missed(W.DROP, 1, 1), "frames_lost"),
     tolerated("a late frame", missed(W.LATE, 1, 1), "frames_late"),
     tolerated("a duplicate frame", missed(W.DUPLICATE, 1), "frames_stale", held=0),
@@ -114,7 +113,6 @@ SCENARIOS = (
     ),
     at_once(
         "a late SYNC0", Fault(W.LATE_SYNC0, frames=40, magnitude=500_000), A.BUS_DOWN,
-        noticed=12, aborts=12,
     ),
 )  # fmt: skip
 
@@ -172,9 +170,7 @@ class Story:
 
     def _listen(self, before: np.ndarray) -> None:
         """Drives that hear nothing keep the target they have."""
-        moved = np.flatnonzero(
-            self.machine.drive_targets()["target_position_m"] != before["target_position_m"]
-        )
+        moved = np.flatnonzero(self.machine.drive_targets() != before)
         deaf = {AxisId(int(axis)) for axis in moved} - self.scenario.hearing
         assert not deaf, f"moved without being told: {deaf}"
 
@@ -221,8 +217,42 @@ def test_a_fault_on_the_wire(machine: WiredMachine, scenario: Scenario) -> None:
     expect(scenario, story)
     assert bool((machine.vacuum_on() < valves).any()) == scenario.valves_fall
     come_back(machine, scenario)
-    allowed = {DROPPED_SHEET} if scenario.valves_fall else {SWING} if scenario.swings else set()
+    allowed = {DROPPED_SHEET} if scenario.valves_fall else set()
     assert set(machine.violations) <= allowed
+
+
+def cycles_of(machine: WiredMachine, phase: int, faults: list[Fault]) -> int:
+    """Cycles that two more sheets take where a fault strikes after so many; nothing else may show."""
+    for _ in range(phase):
+        machine.cycle()
+    begun = int(machine.simulation.machine.loop[0]["cycle"])
+    machine.fail(faults)
+    sheets = int(machine.simulation.station()["status"]["sheets_total"]) + 2
+    while int(machine.simulation.station()["status"]["sheets_total"]) < sheets:
+        machine.cycle()
+        assert machine.alarms == set() and machine.state == State.EXECUTE
+    return int(machine.simulation.machine.loop[0]["cycle"]) - begun
+
+
+@pytest.mark.parametrize("phase", range(0, 250, 25))
+def test_a_frame_lost_at_any_moment_moves_no_sheet(
+    stacking: tuple[WiredMachine, list[Any]], phase: int
+) -> None:
+    machine, kept = stacking
+    lengths = []
+    for faults in ([], [missed(W.DROP, 1)], [missed(W.DROP, 1, 1)]):
+        machine.simulation.restore(kept)
+        lengths.append(cycles_of(machine, phase, faults))
+        assert machine.violations == {}
+    undisturbed, *lost = lengths
+    assert all(abs(length - undisturbed) <= 1 for length in lost)
+
+
+def test_a_drive_that_does_not_go_on_by_itself_makes_the_load_swing(machine: WiredMachine) -> None:
+    """The control: what the drive's own bridging is worth."""
+    machine.bus.body.slaves["drive"]["setpoints_bridged"] = 0
+    cycles_of(machine, 0, [missed(W.DROP, 1)])
+    assert SWING in machine.violations
 
 
 def controlwords(machine: WiredMachine) -> set[int]:
@@ -257,7 +287,6 @@ def test_200_ppm_of_drift_are_steered_away_while_it_stacks(
     machine: WiredMachine, slave: int
 ) -> None:
     machine.fail([Fault(W.CLOCK_DRIFT, frames=0, slave=slave, magnitude=200)])
-    machine.bus.body.segment["sync_misses_max"] = 10
     offsets_ns: list[int] = []
     steered(machine, 2000, offsets_ns.append)
     assert machine.state == State.EXECUTE and machine.alarms <= {A.TENSION_WARNING}
@@ -280,4 +309,4 @@ def test_random_losses_by_seed_cost_no_sheet(machine: WiredMachine) -> None:
     lost = machine.counted("frames_lost")
     machine.stack(4)
     assert machine.counted("frames_lost") - lost > 5
-    assert machine.state == State.EXECUTE and set(machine.violations) <= {SWING}
+    assert machine.state == State.EXECUTE and machine.violations == {}

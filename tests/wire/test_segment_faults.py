@@ -10,6 +10,7 @@ import pytest
 
 from drivers.cia402 import ErrorCode, PowerState
 from drivers.cia402_step import controlword_towards_enabled, power_state
+from drivers.devices.drive_objects import SYNC_ERROR_LIMIT, SYNC_EVENTS_MISSED
 from drivers.ethercat.clock import STEERING_DTYPE, steer
 from drivers.ethercat.link import place
 from drivers.ethercat.protocol import AlCode, AlState, Register
@@ -68,6 +69,11 @@ class Bench:
     def counted(self, name: str) -> int:
         return int(self.bus.link[name])
 
+    def limit_sync_errors(self, limit: int) -> None:
+        """0x10F1:02 of every drive; 0: none watches its SYNC0."""
+        for slave in range(DRIVES):
+            self.bus.acyclic.sdo_write(slave, *SYNC_ERROR_LIMIT, limit.to_bytes(2, "little"))
+
     def restore(self, slave: int) -> None:
         """What the slow path does with a slave that fell back."""
         for state in (AlState.SAFEOP, AlState.OP):
@@ -121,6 +127,7 @@ def test_a_wrong_working_counter_is_refused(bench: Bench, change: int) -> None:
 
 
 def test_misses_in_a_row_degrade_the_bus_and_then_bring_it_down(bench: Bench) -> None:
+    bench.limit_sync_errors(0)
     bench.fail(WireFault.DROP, frames=6)
     states = []
     for _ in range(8):
@@ -130,6 +137,7 @@ def test_misses_in_a_row_degrade_the_bus_and_then_bring_it_down(bench: Bench) ->
 
 
 def test_a_cut_cable_brings_the_bus_down_in_the_same_cycle(bench: Bench) -> None:
+    bench.limit_sync_errors(0)
     before = bench.axes.copy()
     bench.fail(WireFault.CABLE_CUT, frames=3, slave=2)
     assert bench.cycle() == ExchangeCode.MISSED
@@ -179,6 +187,7 @@ def test_a_power_cycled_slave_is_configured_again(bench: Bench) -> None:
 
 
 def test_100_ms_of_silence_trip_the_drives_own_watchdogs(bench: Bench) -> None:
+    bench.limit_sync_errors(0)
     bench.fail(WireFault.SILENCE, frames=110)
     bench.cycles(112)
     assert bench.bus_state() == BusState.DOWN
@@ -192,6 +201,7 @@ def test_100_ms_of_silence_trip_the_drives_own_watchdogs(bench: Bench) -> None:
 
 
 def test_50_ms_of_silence_do_not(bench: Bench) -> None:
+    bench.limit_sync_errors(0)
     bench.fail(WireFault.SILENCE, frames=50)
     bench.cycles(52)
     assert bench.bus_state() == BusState.OPERATIONAL
@@ -220,13 +230,49 @@ def test_the_period_follows_a_reference_clock_that_drifts(bench: Bench) -> None:
 def test_a_late_sync0_ends_op_with_its_own_code(bench: Bench) -> None:
     bench.bus.advance(-int(bench.image["inputs"]["bus"]["clock_offset_ns"]))
     bench.fail(WireFault.LATE_SYNC0, frames=40, magnitude=bench.bus.topology.sync0_shift_ns)
-    bench.cycles(14)
+    bench.cycle()
+    assert bench.bus_state() == BusState.OPERATIONAL, "one alone could be a lost frame"
+    bench.cycle()
     assert bench.bus_state() == BusState.DOWN
     assert bench.bus.acyclic.word(1, Register.AL_STATUS_CODE) == AlCode.SYNCHRONIZATION_ERROR
 
 
+@pytest.mark.parametrize(("limit", "ends_op"), [(4, 2), (6, 2), (9, 3)])
+def test_setpoints_missed_in_a_row_end_op_at_the_drives_limit(
+    bench: Bench, limit: int, ends_op: int
+) -> None:
+    bench.limit_sync_errors(limit)
+    bench.fail(WireFault.DROP, frames=ends_op - 1)
+    bench.cycles(ends_op + 2 * limit)
+    assert bench.bus_state() == BusState.OPERATIONAL
+    bench.fail(WireFault.DROP, frames=ends_op)
+    bench.cycles(ends_op + 1)
+    assert bench.bus_state() == BusState.DOWN
+    assert bench.bus.acyclic.word(1, Register.AL_STATUS_CODE) == AlCode.SYNCHRONIZATION_ERROR
+    counted = bench.bus.acyclic.sdo_read(1, *SYNC_EVENTS_MISSED)
+    assert int.from_bytes(counted, "little") == 2 * ends_op - 1
+
+
+def test_a_missing_setpoint_is_bridged_and_a_second_one_stops_the_axis(bench: Bench) -> None:
+    bench.limit_sync_errors(0)
+    bench.cycles(5)
+    velocity_m_s = 1e-5 / (bench.bus.topology.period_ns * 1e-9)
+    for axis in range(DRIVES):
+        bench.image["outputs"]["stations"][0]["axes"][axis]["velocity_offset_m_s"] = velocity_m_s
+    bench.cycles(2)
+    goes = bench.bus.body.image["outputs"]["stations"][0]["axes"][AXIS]
+    bench.fail(WireFault.DROP, frames=2)
+    before_m = float(goes["target_position_m"])
+    bench.cycle()
+    assert float(goes["target_position_m"]) - before_m == pytest.approx(1e-5, rel=0.01)
+    bench.cycle()
+    assert float(goes["target_position_m"]) - before_m == pytest.approx(1e-5, rel=0.01)
+    assert goes["velocity_offset_m_s"] == 0.0
+
+
 def test_random_losses_never_let_a_wrong_input_through() -> None:
     bench = Bench().start()
+    bench.limit_sync_errors(0)
     install_faults(bench.bus.body.wire, [], drop_share=0.2, seed=7)
     last_m = float(bench.axes[AXIS]["actual_position_m"])
     lost = 0

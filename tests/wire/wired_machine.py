@@ -95,9 +95,11 @@ class WiredMachine:
         )
 
     def drive_targets(self) -> np.ndarray:
-        """The targets that the drives last heard, (AXIS_COUNT,) of AXIS_OUTPUT_DTYPE."""
-        heard: np.ndarray = self.bus.body.image["outputs"]["stations"][0]["axes"][:AXIS_COUNT]
-        return heard.copy()
+        """The position targets that the drives last heard, (AXIS_COUNT,) in increments."""
+        drives = self.bus.body.slaves[:AXIS_COUNT]
+        places = drives["drive"]["target_position"][:, None] + np.arange(4)
+        heard = np.take_along_axis(drives["values"], places, axis=1)
+        return np.ascontiguousarray(heard).view(np.int32)[:, 0]
 
     def vacuum_on(self) -> np.ndarray:
         """The vacuum valves as they are, (4,)."""
