@@ -26,7 +26,7 @@ from drivers.ethercat.protocol import Register, al_status_text
 from drivers.ethercat.topology import Topology, TopologyError, read_topology
 from drivers.image import BusState
 
-bus_app = typer.Typer(help="Look at the fieldbus.", no_args_is_help=False)
+bus_app = typer.Typer(help="Look at the fieldbus.", add_completion=False)
 sdo_app = typer.Typer(help="Read and write objects of a slave.", no_args_is_help=True)
 bus_app.add_typer(sdo_app, name="sdo")
 

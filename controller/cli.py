@@ -25,24 +25,20 @@ def _shipped(name: str) -> Path:
     return here if here.exists() else CONFIG / name
 
 
-Config = Annotated[
-    Path, typer.Option("--config", default_factory=lambda: _shipped("machine.yaml"), help="Machine")
-]
-BusConfig = Annotated[
-    Path,
-    typer.Option(
-        "--config", default_factory=lambda: _shipped("machine_ethercat.yaml"), help="Machine"
-    ),
-]
-Plant = Annotated[
-    Path, typer.Option("--plant", default_factory=lambda: _shipped("plant.yaml"), help="Plant")
-]
-Recipe = Annotated[
-    Path,
-    typer.Option(
-        "--recipe", default_factory=lambda: _shipped("recipes/reference.yaml"), help="Recipe"
-    ),
-]
+def _file(option: str, what: str, name: str) -> Any:
+    """An option for a settings file, the shipped one where it is left out."""
+    return typer.Option(
+        option,
+        default_factory=lambda: _shipped(name),
+        show_default=f"config/{name}",
+        help=what,
+    )
+
+
+Config = Annotated[Path, _file("--config", "Machine file.", "machine.yaml")]
+BusConfig = Annotated[Path, _file("--config", "Machine file.", "machine_ethercat.yaml")]
+Plant = Annotated[Path, _file("--plant", "Plant file.", "plant.yaml")]
+Recipe = Annotated[Path, _file("--recipe", "Recipe file.", "recipes/reference.yaml")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
@@ -65,8 +61,12 @@ def run(
     plant: Plant,
     seconds: Annotated[float | None, typer.Option(min=0, help="End after this time.")] = None,
     cells: Annotated[int | None, typer.Option(min=1, help="End after this many cells.")] = None,
-    manual: Annotated[bool, typer.Option(help="Leave Reset and Start to the operator.")] = False,
-    dry: Annotated[bool, typer.Option(help="Cycle without material, in Maintenance mode.")] = False,
+    manual: Annotated[
+        bool, typer.Option("--manual", help="Leave Reset and Start to the operator.")
+    ] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry", help="Cycle without material, in Maintenance mode.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated machine.")] = 1,
     as_json: Json = False,
 ) -> None:
@@ -98,7 +98,7 @@ def sim_bus(
     ] = ("fold0", "fold1"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated machine.")] = 1,
     follow: Annotated[
-        bool, typer.Option(help="The machine's time follows the master's cycles.")
+        bool, typer.Option("--follow", help="The machine's time follows the master's cycles.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -135,16 +135,15 @@ def sim(
 ) -> None:
     """Make cells in virtual time and print the judge's summary."""
     settings = _load(config, recipe, plant)
+    struck = _load_faults(faults) if faults else []
     _pass_gate(config, plant)
     from controller.display import progress_bar, show_result
     from controller.planning.timeline import PlanRefused
     from controller.settings.document import SettingsError
-    from controller.settings.faults import load_faults
     from controller.simulate import SimulationStuck, simulate
 
     try:
         with progress_bar("cells") as progress:
-            struck = load_faults(faults, _shipped("faults.yaml")) if faults else []
             summary = simulate(**settings, cells=cells, seed=seed, faults=struck, progress=progress)
     except (PlanRefused, SettingsError) as refused:
         _refuse(getattr(refused, "problems", [f"{recipe}: {refused}"]))
@@ -186,10 +185,12 @@ def identify(
     plant: Plant,
     recipe: Recipe,
     station: Annotated[int, typer.Option(min=1, max=8, help="Station.")] = 1,
-    running: Annotated[bool, typer.Option(help="On the machine that runs, not simulated.")] = False,
+    running: Annotated[
+        bool, typer.Option("--running", help="On the machine that runs, not simulated.")
+    ] = False,
     pid: Annotated[int | None, typer.Option(help="Its supervisor, where several run.")] = None,
     keep: Annotated[
-        bool, typer.Option(help="Keep the mode: the next plan is made for it.")
+        bool, typer.Option("--keep", help="Keep the mode: the next plan is made for it.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated machine.")] = 1,
     png: Annotated[Path | None, typer.Option(help="Draw response and fit here.")] = None,
@@ -296,6 +297,17 @@ def _load(config: Path, recipe: Path, plant: Path | None = None) -> dict[str, An
     if problems:
         _refuse(problems)
     return settings
+
+
+def _load_faults(source: str) -> list[Any]:
+    """A scenario by its name, or those of a file."""
+    from controller.settings.document import SettingsError
+    from controller.settings.faults import load_faults
+
+    try:
+        return load_faults(source, _shipped("faults.yaml"))
+    except SettingsError as error:
+        _refuse(error.problems)
 
 
 def _load_machine(config: Path) -> Any:

@@ -29,7 +29,10 @@ def print_values(title: str, values: dict[str, Any]) -> None:
     """Print nested values as a table, a row for each group of keys."""
     table = Table("part", "values", title=title, title_justify="left")
     for part, group in _groups(values):
-        table.add_row(part, ", ".join(f"{key} {_text(value)}" for key, value in group.items()))
+        table.add_row(
+            part or title.lower(),
+            ", ".join(f"{key} {_text(value)}" for key, value in group.items()),
+        )
     Console().print(table)
 
 
@@ -90,6 +93,8 @@ def _groups(values: dict[str, Any], part: str = "") -> Iterator[tuple[str, dict[
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, list | tuple):
         return "; ".join(map(_text, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -33,6 +33,7 @@ SHUT_DOWN_S_MAX = 20.0
 CORE_TERM_S_MAX = 5.0
 OTHERS_END_S_MAX = 5.0
 EXIT_CORE_DIED = 1
+HINT = "Ctrl-C stops the machine along its path and ends the run; foldline order, elsewhere, commands it"
 
 
 class Supervisor:
@@ -236,6 +237,7 @@ def run(
             signal.signal(number, supervisor.ask_to_end)
         try:
             supervisor.start()
+            line.say(HINT)
             _watch(supervisor, line, Operator(supervisor.view, cells, dry), seconds, manual)
         finally:
             result = supervisor.end()

@@ -19,8 +19,12 @@ from controller.gateway.opcua.certificates import (
 )
 from controller.gateway.opcua.users import Role, UsersError, UsersFile, parse_roles
 
-users_app = typer.Typer(no_args_is_help=True, help="Users of the OPC UA server and their roles.")
-trust_app = typer.Typer(no_args_is_help=True, help="Client certificates: trusted and rejected.")
+users_app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Users of the OPC UA server and their roles."
+)
+trust_app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Client certificates: trusted and rejected."
+)
 
 StateOption = Annotated[
     Path, typer.Option("--state-dir", help="Where users, certificates and records live.")

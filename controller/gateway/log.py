@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard error; the core's events made into words."""
+"""Logs on standard error, JSON for programs and words for people; the core's events made into words."""
 
 import datetime
 import logging
@@ -16,17 +16,22 @@ from controller.shared.packml import Mode, State
 from controller.shared.records import Verdict
 from drivers.image import AxisId
 
+CLEAR_LINE = "\r\033[K"  # of the live status, which comes back below
+_COUNTED = "overrun"  # by the live status too
+_FOR_PROGRAMS = {"at", "code", "cycle", "event", "level", "timestamp"}
 _LEVELS = {1: "info", 2: "warning", 3: "warning", 4: "error", 5: "error"}
 
 
 def set_up_logging(level: int = logging.INFO) -> None:
-    """Write JSON lines to standard error, asyncua's own complaints included."""
+    """Write to standard error: words on a terminal, else JSON lines; asyncua's complaints included."""
+    on_terminal = sys.stderr.isatty()
+    render = _for_people if on_terminal else structlog.processors.JSONRenderer(default=str)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(default=str),
+            render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -34,7 +39,7 @@ def set_up_logging(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processor=structlog.processors.JSONRenderer(default=str),
+            processor=render,
             foreign_pre_chain=[
                 structlog.stdlib.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -42,6 +47,15 @@ def set_up_logging(level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.ERROR, force=True)
+
+
+def _for_people(_logger: Any, _method: str, words: Any) -> str:
+    """A line of time, event and details, without what only programs need."""
+    if words["event"] == _COUNTED:
+        raise structlog.DropEvent
+    time = datetime.datetime.fromisoformat(words["timestamp"]).astimezone()
+    details = ", ".join(f"{key} {words[key]}" for key in words if key not in _FOR_PROGRAMS)
+    return f"{CLEAR_LINE}{time:%H:%M:%S} {words['event']}{': ' if details else ''}{details}"
 
 
 def words_of(event: Any) -> dict[str, Any]:

@@ -65,12 +65,13 @@ def _overlay(below: Any, above: Any) -> Any:
 
 
 def _mappings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+    """Tell whether a value is a list of mappings; an empty list replaces like anything else."""
+    return isinstance(value, list) and value != [] and all(isinstance(e, dict) for e in value)
 
 
 def _inherit_from_first_station(document: Document) -> None:
     stations = document.data.get("stations")
-    if _mappings(stations) and stations:
+    if _mappings(stations):
         first, *others = stations
         document.data["stations"] = [first, *(_overlay(first, other) for other in others)]
 

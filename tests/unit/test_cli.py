@@ -101,6 +101,13 @@ def test_errors_of_all_files_are_told_together(tmp_path: Path) -> None:
         assert name in result.stderr
 
 
+def test_a_scenario_that_is_not_there_is_told_with_its_neighbour() -> None:
+    result = foldline("sim", "--faults", "pick_mised")
+    assert result.returncode == 2
+    assert "faults = pick_mised: neither a file nor a scenario of" in result.stderr
+    assert "did you mean pick_missed?" in result.stderr
+
+
 @pytest.mark.parametrize("arguments", [("sim", "--cells", "0"), ("sim", "--seed", "x"), ("fly",)])
 def test_a_wrong_argument_is_refused(arguments: tuple[str, ...]) -> None:
     result = foldline(*arguments)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 from asyncua import ua
 
-from controller.gateway.log import words_of
+from controller.gateway.log import CLEAR_LINE, _for_people, words_of
 from controller.gateway.opcua.attributes import accepts, cut
 from controller.gateway.opcua.events import EventFilter, make_event
 from controller.gateway.opcua.model.model import METRE, NEWTON_METRE
@@ -52,6 +53,17 @@ def test_states_and_commands_are_named() -> None:
     assert (changed["state"], changed["was"]) == ("HELD", "HOLDING")
     told = words_of(event(EventKind.COMMAND, CommandCode.HOLD, CommandResult.REFUSED_STATE))
     assert (told["command"], told["result"]) == ("HOLD", "refused_state")
+
+
+def test_a_person_at_the_terminal_reads_words_and_no_json() -> None:
+    noon = datetime.datetime(2026, 1, 1, 12).astimezone()
+    words = words_of(event(EventKind.STATE_CHANGED, State.HELD, State.HOLDING))
+    line = _for_people(None, "info", words | {"timestamp": noon.isoformat()})
+    assert line == f"{CLEAR_LINE}12:00:00 state changed: station 1, state HELD, was HOLDING"
+    serves = {"event": "gateway serves", "level": "info", "timestamp": noon.isoformat()}
+    assert _for_people(None, "info", serves) == f"{CLEAR_LINE}12:00:00 gateway serves"
+    with pytest.raises(structlog.DropEvent):
+        _for_people(None, "warning", words_of(event(EventKind.OVERRUN, 0, 3.0)))
 
 
 def operand(*names: str) -> Any:

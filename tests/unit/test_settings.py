@@ -179,6 +179,14 @@ def test_a_value_of_the_extended_file_is_named_there(tmp_path: Path) -> None:
     assert base_problem.startswith(f"{tmp_path / 'base.yaml'}:6: period_us = 9: below 250")
 
 
+def test_an_empty_list_replaces_the_extended_files(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(MACHINE)
+    above = tmp_path / "above.yaml"
+    above.write_text("extends: base.yaml\nstations: []\n")
+    with pytest.raises(SettingsError, match=r"above\.yaml:2: stations: expected 1 entries or more"):
+        load_machine(above)
+
+
 def test_files_that_extend_each_other_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
