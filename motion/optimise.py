@@ -57,19 +57,36 @@ def optimise_move(
         raise ValueError(f"optimise: segments = {segments}: must be within 8 to {SEGMENTS_MAX}")
     hear = progress or (lambda share, text: None)
     for attempt, margin in enumerate(_MARGINS):
-        profile = _search(problem, segments, margin, tolerance_s, hear)
-        cam = CamTable.from_phases(np.full(segments, profile.duration_s / segments), profile.jerk)
-        cam = _ending_exactly(cam, problem.distance_m)
-        check = check_move(cam, problem)
-        if check.keeps(problem):
-            hear(1.0, f"{cam.length * 1e3:.2f} ms, checked")
-            return OptimisedMove(cam, check)
+        move = _checked(_search(problem, segments, margin, tolerance_s, hear), problem)
+        if move.check.keeps(problem):
+            hear(1.0, f"{move.duration_s * 1e3:.2f} ms, checked")
+            return move
         hear(attempt / len(_MARGINS), f"missed a bound at margin {margin:g}: tighter")
-    raise ValueError(f"optimise: no margin keeps the bounds between the design points: {check}")
+    raise ValueError(
+        f"optimise: no margin keeps the bounds between the design points: {move.check}"
+    )
 
 
-def _ending_exactly(cam: CamTable, distance_m: float) -> CamTable:
-    return cam.scaled(distance_m / float(cam.sample(cam.end)[0, 0]))
+def optimise_within(
+    problem: MoveProblem, duration_s: float, segments: int = SEGMENTS_MAX
+) -> OptimisedMove | None:
+    """A move of `duration_s` that keeps every bound, checked like the fastest, or None."""
+    for margin in _MARGINS:
+        profile = _solve(problem, duration_s, segments, margin, None)
+        if profile is None:
+            return None
+        move = _checked(profile, problem)
+        if move.check.keeps(problem):
+            return move
+    return None
+
+
+def _checked(profile: Profile, problem: MoveProblem) -> OptimisedMove:
+    """The profile as a cam that ends exactly at its distance."""
+    segments = profile.jerk.size
+    cam = CamTable.from_phases(np.full(segments, profile.duration_s / segments), profile.jerk)
+    cam = cam.scaled(problem.distance_m / float(cam.sample(cam.end)[0, 0]))
+    return OptimisedMove(cam, check_move(cam, problem))
 
 
 def _search(

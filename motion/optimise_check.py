@@ -35,6 +35,7 @@ class MoveCheck:
     force_rms_n: float | None
     web_acceleration_max_m_s2: float | None
     window_max_m: float | None
+    checkpoint_m: float | None
 
     def keeps(self, problem: MoveProblem, tolerance: float = 1e-6) -> bool:
         """True if no bound of the problem is exceeded by more than `tolerance` of itself."""
@@ -54,6 +55,8 @@ class MoveCheck:
             pairs.append((self.web_acceleration_max_m_s2, problem.web.acceleration_m_s2))
         if problem.window and self.window_max_m is not None:
             pairs.append((self.window_max_m, problem.window.width_m))
+        if problem.checkpoint and self.checkpoint_m is not None:
+            pairs.append((self.checkpoint_m, problem.checkpoint.position_max_m))
         return all(value <= limit * share for value, limit in pairs)
 
 
@@ -85,6 +88,7 @@ def check_move(
         rms,
         _web_peak(states, problem),
         _window_peak(cam, problem, step_s) if problem.window else None,
+        float(cam.sample(problem.checkpoint.time_s)[0, 0]) if problem.checkpoint else None,
     )
 
 

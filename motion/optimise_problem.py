@@ -125,6 +125,18 @@ class PlacementWindow:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """The move has gone no farther than `position_max_m` by `time_s`: what is in its way leaves then."""
+
+    time_s: float
+    position_max_m: float
+
+    def __post_init__(self) -> None:
+        _require("checkpoint.time_s", self.time_s)
+        _require("checkpoint.position_max_m", self.position_max_m)
+
+
+@dataclass(frozen=True)
 class MoveProblem:
     """A rest-to-rest move of `distance_m` under limits; what is left out does not bind."""
 
@@ -134,6 +146,7 @@ class MoveProblem:
     force: ForceLimits | None = None
     web: WebBound | None = None
     window: PlacementWindow | None = None
+    checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
         _require("distance_m", self.distance_m)

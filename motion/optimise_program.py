@@ -17,7 +17,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from motion.optimise_problem import ModeBand, MoveProblem, PlacementWindow
+from motion.optimise_problem import Checkpoint, ModeBand, MoveProblem, PlacementWindow
 
 Array = NDArray[np.float64]
 
@@ -90,6 +90,8 @@ class Program:
             self.cuts += self._square_sum()
         if problem.window:
             self.cuts += self._window(problem.window)
+        if problem.checkpoint:
+            self.cuts.append(self._checkpoint(problem.checkpoint))
 
     def solve(self, cuts: list[Cut]) -> Profile | None:
         """The profile with the least residual, or None if the limits alone forbid the duration."""
@@ -182,6 +184,11 @@ class Program:
             for swing in [np.zeros_like(rigid), *swings]
             for sign in (1.0, -1.0)
         ]
+
+    def _checkpoint(self, checkpoint: Checkpoint) -> Cut:
+        knots = np.linspace(0.0, self.duration_s, self.widths["jerk"] + 1)
+        gone = _position_map(knots, np.array([min(checkpoint.time_s, self.duration_s)]))
+        return Cut({"jerk": gone / checkpoint.position_max_m}, np.ones(1))
 
     def tangent(self, acceleration: Array) -> Cut:
         """square >= 2 a0 a - a0 squared at each knot."""

@@ -107,6 +107,13 @@ def _arm_cams(station: StationSettings, times: Timeline, half: Half) -> dict[Axi
     }
 
 
+def table_cam(station: StationSettings, times: Timeline, move: CamTable, half: Half) -> CamTable:
+    """Table x's cam of one half fold: a move from one end to the other."""
+    start = half.from_sign * 0.5 * station.table.stroke_m
+    traverse = Move(times.table_start_s, times.table_end_s, -start, move)
+    return moves_to_cam(times.period_s, start, [traverse])
+
+
 def half_cams(
     station: StationSettings,
     recipe: RecipeSettings,
@@ -115,13 +122,11 @@ def half_cams(
     half: Half,
 ) -> dict[AxisId, CamTable]:
     """Every cam of one half fold by axis; axes without one are not cam-driven in it."""
-    period, end = times.period_s, 0.5 * station.table.stroke_m
-    start = half.from_sign * end
-    traverse = Move(times.table_start_s, times.table_end_s, -start, table)
+    period = times.period_s
     middle = 0.5 * (times.table_start_s + times.table_end_s)
     drop = Move(times.table_start_s, middle, -recipe.layer_thickness_m, POLYNOMIAL_345)
     return {
-        AxisId.TABLE_X: moves_to_cam(period, start, [traverse]),
+        AxisId.TABLE_X: table_cam(station, times, table, half),
         AxisId.TABLE_Z: moves_to_cam(period, 0.0, [drop]),
         **_finger_cams(station, times, half),
         **_arm_cams(station, times, half),

@@ -35,6 +35,7 @@ def plan_figures(plan: CyclePlan) -> dict[str, Any]:
         "longest_on_it": critical,
         "excess_ms": {name: 1e3 * seconds for name, seconds in excess.items()},
         "table_traverse_s": plan.table.length,
+        "slow_speed_max": float(plan.record[0]["slow_speed_max"]),
         "cell_change_s": plan.change_s,
         "segments": int(plan.record[0]["segment_count"]),
         "identity": plan.record[0]["identity"].tobytes().hex(),
@@ -70,6 +71,7 @@ def _print(figures: dict[str, Any]) -> None:
     table.add_row("ideal bound", f"{figures['bound_s_per_sheet']:.4f} s a sheet")
     table.add_row("ratio", f"{figures['ratio']:.4f}")
     table.add_row("cell change", f"{figures['cell_change_s']:.2f} s a cell beyond its sheets")
+    table.add_row("override", f"100 %, or {100.0 * figures['slow_speed_max']:.0f} % and less")
     table.add_row("critical path", ", ".join(figures["critical_path"]))
     for name, milliseconds in figures["excess_ms"].items():
         table.add_row(f"excess: {name.replace('_', ' ')}", f"{milliseconds:.2f} ms")

@@ -1,14 +1,13 @@
 """From settings and recipe to a cycle plan: the records the core runs."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from controller.planning.cams import ARMS, HALVES, Half, half_cams
+from controller.planning.cams import ARMS, HALVES, Half, half_cams, table_cam
 from controller.planning.change import change_seconds
 from controller.planning.learning import (
     learning_bin_s,
@@ -16,17 +15,20 @@ from controller.planning.learning import (
     table_answers,
     tension_answers,
 )
-from controller.planning.profiles import limits_of
 from controller.planning.routines import Step, routines
+from controller.planning.table import (
+    Progress,
+    residual_amplitude,
+    slow_table_move,
+    swing_decay,
+    table_move,
+)
 from controller.planning.timeline import (
     GRIP_GATE_S,
     Bound,
     PlanRefused,
     Timeline,
     ideal_bound,
-    placement_window,
-    table_frequencies,
-    table_rest,
     timeline,
 )
 from controller.settings.machine import MachineSettings, StationSettings
@@ -46,18 +48,12 @@ from controller.shared.plan import (
 )
 from drivers.image import AXIS_KIND, AxisId, AxisKind, Polarity
 from motion.cam_table import CamTable, pack
-from motion.optimise import optimise_move
-from motion.optimise_problem import ForceLimits, ModeBand, MoveProblem
 
-Progress = Callable[[float, str], None]
-# Of the 1 mm/s that a placed load may have, and the 10 um: the rest is the drive's.
-RESIDUAL_M_S = 0.55e-3
 GATE_TIMEOUT_S = 5.0
 ARM_CLEAR_RESERVE_M = 0.001
 TABLE_ERROR_MAX_M = 1e-4  # a following error beyond is nothing to learn from
 RELEASE_LATE = 2.0  # times the expected one: a release that slow is told
 AFTER_FOLD_S = 1e-6  # the switches of a release come before the gate that stops the machine there
-TABLE_SEGMENTS = 120
 _ALARM_OF_GATE = {
     ConditionId.LEFT_FINGERS_CLAMPED: AlarmId.FINGER_NOT_CLAMPED,
     ConditionId.RIGHT_FINGERS_CLAMPED: AlarmId.FINGER_NOT_CLAMPED,
@@ -74,48 +70,13 @@ class CyclePlan:
     times: Timeline
     table: CamTable
     cams: dict[Half, dict[AxisId, CamTable]]
+    slow_tables: dict[Half, CamTable]  # table x's below full speed
     change_s: float  # of cells, beyond their sheets
 
     @property
     def ratio(self) -> float:
         """Planned seconds a sheet over the ideal bound."""
         return self.times.period_s / self.bound.seconds
-
-
-def residual_amplitude(station: StationSettings) -> float:
-    """Amplitude the load may swing with at its placement, metres."""
-    return RESIDUAL_M_S / (2.0 * np.pi * station.table_mode.frequency_hz)
-
-
-def swing_decay(station: StationSettings, period_s: float) -> float:
-    """What is left of a swing after a period, at the lowest frequency to be ready for."""
-    lowest_hz = float(table_frequencies(station)[0])
-    return float(np.exp(-2.0 * np.pi * lowest_hz * station.table_mode.damping * period_s))
-
-
-def table_move(
-    station: StationSettings, recipe: RecipeSettings, progress: Progress | None = None
-) -> CamTable:
-    """The table's optimised move over its stroke: limits, forces, a quiet load at the end, and the
-    load within its window while an arm is low. The rms force is allowed over the whole half fold.
-    """
-    axis, mode = station.axes.table_x.values, station.table_mode
-    band = ModeBand(
-        frequency_hz=mode.frequency_hz * (1.0 - 0.5 * mode.fall),
-        damping=mode.damping,
-        spread=mode.tolerance + 0.5 * mode.fall,
-        residual_m=residual_amplitude(station),
-    )
-    force = ForceLimits(
-        mass_kg=axis.mass_kg + recipe.stack_mass_kg,
-        peak_n=axis.force_peak_n,
-        rms_n=axis.force_rms_n,
-        friction_n=axis.friction_n,
-        rest_s=table_rest(station),
-    )
-    window = placement_window(station)
-    problem = MoveProblem(station.table.stroke_m, limits_of(axis), band, force, window=window)
-    return optimise_move(problem, progress, TABLE_SEGMENTS).cam
 
 
 def make_plan(
@@ -135,11 +96,14 @@ def make_plan(
     table = table_move(station, recipe, progress)
     times = timeline(station, recipe, table)
     cams = {half: half_cams(station, recipe, times, table, half) for half in HALVES}
+    slow, slow_speed_max = slow_table_move(station, recipe, table, times)
+    slow_tables = {half: table_cam(station, times, slow, half) for half in HALVES}
     plan = np.zeros(1, PLAN_DTYPE)
     record = plan[0]
     _fill_parameters(record, machine, station, recipe)
     record["bound_s"] = bound.seconds
-    _fill_cams(record, cams, times)
+    record["slow_speed_max"] = slow_speed_max
+    _fill_cams(record, cams, slow_tables, times)
     _fill_sections(record, times)
     _fill_learning(record, machine, station, recipe)
     _fill_routines(record, routines(station, recipe, dry))
@@ -147,7 +111,7 @@ def make_plan(
     record["valid"] = 1
     record["identity"] = np.frombuffer(hashlib.sha256(plan.tobytes()).digest(), np.uint8)
     change_s = change_seconds(station, recipe, times.period_s)
-    return CyclePlan(plan, bound, times, table, cams, change_s)
+    return CyclePlan(plan, bound, times, table, cams, slow_tables, change_s)
 
 
 def _check_recipe(station: StationSettings, recipe: RecipeSettings) -> None:
@@ -301,19 +265,25 @@ def _fill_parameters(
     _fill_quality(record, recipe)
 
 
-def _fill_cams(record: np.void, cams: dict[Half, dict[AxisId, CamTable]], times: Timeline) -> None:
+def _fill_cams(
+    record: np.void,
+    cams: dict[Half, dict[AxisId, CamTable]],
+    slow_tables: dict[Half, CamTable],
+    times: Timeline,
+) -> None:
     places = [(half.section, axis) for half in HALVES for axis in cams[half]]
     tables = [cams[half][axis] for half in HALVES for axis in cams[half]]
-    rows, segments = pack(tables)
+    rows, segments = pack([*tables, *(slow_tables[half] for half in HALVES)])
     if len(segments) > SEGMENTS_MAX:
         raise PlanRefused(
             f"plan: segments = {len(segments)}: above {SEGMENTS_MAX}; use coarser cams"
         )
     record["segments"][: len(segments)] = segments
     record["segment_count"] = len(segments)
-    for (section, axis), row in zip(places, rows, strict=True):
+    for (section, axis), row in zip(places, rows[: len(places)], strict=True):
         record["sections"][section]["cams"][axis] = row
-    for half in HALVES:
+    for half, row in zip(HALVES, rows[len(places) :], strict=True):
+        record["sections"][half.section]["slow_table"] = row
         record["sections"][half.section]["length_s"] = times.period_s
 
 

@@ -136,6 +136,7 @@ SECTION_DTYPE = np.dtype(
         ("first_switch", np.int32),
         ("switch_count", np.int32),
         ("cams", CAM_DTYPE, (AXIS_COUNT,)),
+        ("slow_table", CAM_DTYPE),  # table x's instead, for every speed up to `slow_speed_max`
     ],
     align=True,
 )
@@ -281,6 +282,7 @@ PLAN_DTYPE = np.dtype(
         ("mode", np.float64, (2, 3, 4)),
         ("master_acceleration_1_s", np.float64),
         ("master_jerk_1_s2", np.float64),
+        ("slow_speed_max", np.float64),  # of the master; between it and full speed there is none
         ("creep_speed", np.float64),  # of the master, to finish a placement before a stop
         ("jog_share", np.float64),  # of an axis's limits that a jog may use
         ("jog_dead_man_ns", np.int64),  # a jog that is not renewed for so long stops

@@ -10,9 +10,9 @@ from scipy.integrate import solve_ivp
 from motion.cam_table import CamTable
 from motion.fold_geometry import fold_geometry
 from motion.limits import MotionLimits
-from motion.optimise import optimise_move
+from motion.optimise import optimise_move, optimise_within
 from motion.optimise_check import check_move, residual_vibration
-from motion.optimise_problem import ForceLimits, ModeBand, MoveProblem, WebBound
+from motion.optimise_problem import Checkpoint, ForceLimits, ModeBand, MoveProblem, WebBound
 
 LIMITS = MotionLimits.symmetric(3.0, 40.0, 5000.0)
 FREE = MoveProblem(0.2, LIMITS, ModeBand(60.0, 0.03))
@@ -104,6 +104,23 @@ def test_without_a_mode_it_is_the_time_optimal_move() -> None:
     bare = replace(FREE, mode=None)
     move = optimise_move(bare)
     assert bare.shortest_s() <= move.duration_s <= bare.shortest_s() + 1e-4
+
+
+def test_a_move_of_a_given_duration_keeps_a_wide_band_quiet_or_there_is_none(free) -> None:
+    wide = replace(FREE, mode=ModeBand(150.0, 0.03, spread=0.64))
+    assert optimise_within(wide, free.duration_s, segments=60) is None
+    move = optimise_within(wide, 1.1 * free.duration_s, segments=60)
+    assert move is not None
+    assert move.duration_s == pytest.approx(1.1 * free.duration_s)
+    assert move.check.keeps(wide)
+
+
+def test_a_move_comes_no_farther_than_its_checkpoint(free) -> None:
+    time_s = 0.7 * free.duration_s
+    gone_m = 0.8 * float(free.cam.sample(time_s)[0, 0])
+    move = optimise_move(replace(FREE, checkpoint=Checkpoint(time_s, gone_m)), segments=60)
+    assert float(move.cam.sample(time_s)[0, 0]) <= gone_m * (1.0 + 1e-6)
+    assert move.duration_s > free.duration_s
 
 
 def test_less_residual_or_a_wider_band_takes_longer(free) -> None:

@@ -96,6 +96,31 @@ def test_the_arm_is_low_only_while_the_load_is_in_its_window(plan: CyclePlan, sh
             assert not np.any(low & (np.abs(load - end) > station.arm.window_m)), half.section
 
 
+@pytest.mark.parametrize("share", [0.9, 1.0, 1.1])
+def test_the_load_of_a_slow_table_is_quiet_at_every_speed(plan: CyclePlan, share: float) -> None:
+    mode, fastest = MACHINE.stations[0].table_mode, float(plan.record[0]["slow_speed_max"])
+    cam = plan.slow_tables[HALVES[0]]
+    allowed_m = float(plan.record[0]["load_quiet_m"])
+    for speed in np.linspace(0.1, fastest, 40):
+        times = np.linspace(0.0, plan.times.period_s / speed, 4001)
+        table = cam.sample(np.minimum(speed * times, cam.end))[:, 0]
+        load = _load(table, times, share * mode.frequency_hz, mode.damping)
+        at_touch = slice(np.searchsorted(times, plan.times.table_end_s / speed), None)
+        assert np.abs(load[at_touch] - table[-1]).max() < 2.0 * allowed_m, speed
+
+
+def test_a_slow_table_keeps_its_limits_at_its_highest_speed(plan: CyclePlan) -> None:
+    limits, fastest = MACHINE.stations[0].axes.table_x.values, plan.record[0]["slow_speed_max"]
+    times = np.linspace(0.0, plan.times.period_s, 20_001)
+    for half in HALVES:
+        position, speed, acceleration, _ = plan.slow_tables[half].sample(times).T
+        assert position[[0, -1]] == pytest.approx(
+            plan.cams[half][AxisId.TABLE_X].sample(times[[0, -1]])[:, 0]
+        )
+        assert fastest * np.abs(speed).max() <= limits.velocity_max_m_s * 1.000001
+        assert fastest**2 * np.abs(acceleration).max() <= limits.acceleration_max_m_s2 * 1.000001
+
+
 def test_gates_at_rest_stand_where_all_but_the_arm_that_goes_ahead_rest(plan: CyclePlan) -> None:
     record = plan.record[0]
     for half in HALVES:
