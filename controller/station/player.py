@@ -20,7 +20,7 @@ _ANODE_ARM_Z = int(AxisId.ANODE_ARM_Z)
 NOTHING = 0
 PASSED_END = 1
 FULL_SPEED = 0.9999
-COMMIT_S = 0.01  # path time; more than a few periods of deciding
+COMMIT_S = 0.01  # more than a few periods of deciding
 STEP_UNDER_WAY = 2
 
 
@@ -173,17 +173,32 @@ def arms_rest(station, plan):
 
 @kernel
 def _committed(station, plan, section):
-    """True from where the master could no longer stop to let a load swing out, as long as it runs at
-    full speed: then the load will be quiet, but only if the speed stays.
+    """True from where the master could no longer stop to let a load swing out, as long as it kept its
+    speed: then the load will be quiet, but only if the speed stays.
     """
-    if not station.smooth or station.master.position <= section.release_s:
+    master = station.master
+    if not station.smooth or master.position <= section.release_s:
         return False
     for index in range(station.next_gate, section.first_gate + section.gate_count):
         gate = plan.gates[index]
         if gate.condition == ConditionId.LOAD_QUIET:
-            way = gate.master_s - station.master.position
-            return way <= stopping_distance(station.master) + COMMIT_S
+            way = gate.master_s - master.position
+            return way <= stopping_distance(master) + COMMIT_S * master.speed
     return False
+
+
+@kernel
+def section_speed(plan, speed):
+    """The speed that a half fold runs at: full speed, or one that the table's slow cam is made for."""
+    return speed if speed >= FULL_SPEED else min(speed, plan.slow_speed_max)
+
+
+@kernel
+def _choose_table_cam(station, plan, section, target_speed):
+    """Up to the release the table stands: there it is settled which of its cams it goes by."""
+    if station.master.position <= section.release_s:
+        fastest = max(station.master.speed, target_speed)
+        station.slow = 1 if fastest <= plan.slow_speed_max else 0
 
 
 @kernel
@@ -195,8 +210,11 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     station = state.stations[station_index]
     section = plan.sections[station.status.section]
     master = station.master
+    _choose_table_cam(station, plan, section, target_speed)
+    if station.slow:
+        target_speed = min(target_speed, plan.slow_speed_max)
     if _committed(station, plan, section):
-        target_speed = 1.0
+        target_speed = master.speed
     step_ahead(station, section, target_speed, period_s)
     step_late(station, section, target_speed, period_s)
     if station.frozen:
@@ -213,7 +231,7 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
     if hold < master.position:
         hold = inf
     step_master_towards(master, target_speed, hold, period_s)
-    if master.position > section.release_s and master.speed < FULL_SPEED:
+    if master.position > section.release_s and master.acceleration != 0.0:
         station.smooth = 0
     _pass_gates(state, station_index, plan, section)
     if not station.frozen and master.position >= section.length_s:
@@ -248,6 +266,8 @@ def section_setpoints(station, plan):
     section = plan.sections[station.status.section]
     for axis in range(AXIS_COUNT):
         cam = section.cams[axis]
+        if axis == AxisId.TABLE_X and station.slow:
+            cam = section.slow_table
         if cam.segment_count == 0 or is_recovering(station, axis):
             continue
         clock_s, speed, change = _cam_clock(station, section, axis)

@@ -28,6 +28,7 @@ from controller.station.player import (
     moves_done,
     place_master,
     section_setpoints,
+    section_speed,
     skip_touch_down,
     start_move,
     start_moves,
@@ -231,6 +232,7 @@ def _run_section(state, station_index, inputs, outputs, plan, speed, period_s):
     step_recovery(state, station_index, plan, speed, period_s)
     if speed == 0.0:
         speed, hold = _stopping_speed(state, station, plan)
+    speed = section_speed(plan, speed)
     result = step_section(state, station_index, plan, speed, hold, period_s)
     move_setpoints(station)
     if result == NOTHING:

@@ -258,7 +258,8 @@ STATION_STATE_DTYPE = np.dtype(
         ("pair_ns", np.int64),
         ("swing_m", np.float64),  # of the load behind the table's encoder, at most
         ("late_follows", np.uint8),  # the leaving arm's descent goes with the master
-        ("smooth", np.uint8),  # the half fold ran at full speed so far, as its cams are made for
+        ("smooth", np.uint8),  # the table moved at one speed so far, as its cam is made for
+        ("slow", np.uint8),  # the table goes by the cam for less than full speed
         ("frozen", np.uint8),  # the master stands at a gate, everything at rest
         ("enable", np.uint8),  # drives wanted in OPERATION ENABLED
         ("off_path", np.uint8),  # an axis is not where the path is: every drive stops by itself
