@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import ctypes
+import errno
 import gc
 import os
 import signal
@@ -25,6 +26,11 @@ from controller.shared.layout import ProcessId
 from controller.shared.view import SharedView
 
 STATE_DIRECTORY = Path(".foldline")
+_REMEDIES = {
+    errno.EADDRINUSE: "end the program that listens there, or set another opcua.port",
+    errno.EADDRNOTAVAIL: "set opcua.host to an address of this machine",
+    errno.EACCES: "make it this user's",
+}
 
 
 def main() -> int:
@@ -40,9 +46,15 @@ def main() -> int:
     set_up_logging()
     settings = load_machine(arguments.config)
     view = SharedView.attach(arguments.memory_fd, ProcessId.GATEWAY)
-    gateway = Gateway(view, settings, arguments.state_dir, arguments.config, arguments.memory_fd)
-    gateway.first_recipe = arguments.recipe.stem if arguments.recipe else None
-    asyncio.run(serve(gateway))
+    try:
+        gateway = Gateway(
+            view, settings, arguments.state_dir, arguments.config, arguments.memory_fd
+        )
+        gateway.first_recipe = arguments.recipe.stem if arguments.recipe else None
+        asyncio.run(serve(gateway))
+    except OSError as error:  # of the start: once it runs it survives them
+        remedy = _REMEDIES.get(error.errno or 0, "mend what it names")
+        sys.exit(f"gateway: {error}; {remedy}")
     return 0
 
 
@@ -51,9 +63,11 @@ async def serve(gateway: Gateway) -> None:
     _tell_first_password(gateway.server.first_password)
     running = asyncio.ensure_future(_start_and_run(gateway))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
-    await gateway.stop()
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+    finally:
+        await gateway.stop()
 
 
 async def _start_and_run(gateway: Gateway) -> None:

@@ -19,8 +19,6 @@ from motion.cam_laws import LAWS, SIMPLE_SINE, CamLaw
 from motion.cam_moves import Move, moves_to_cam
 from motion.cam_table import CamTable, evaluate_cam, pack
 
-pytestmark = pytest.mark.kernels
-
 positions = st.floats(-1.0, 1.0)
 spans = st.floats(0.02, 1.0)
 laws = st.sampled_from([law for law in LAWS if law is not SIMPLE_SINE])

@@ -1,13 +1,11 @@
 """The derivatives of the web's length are those of its length, wherever table and arm stand."""
 
 import numpy as np
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from motion.fold_geometry import fold_geometry, taut_length, web_length_derivatives
 
-pytestmark = pytest.mark.kernels
 STEP_M = 1e-6
 
 geometries = st.builds(

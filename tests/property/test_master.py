@@ -1,7 +1,6 @@
 """Whatever is commanded, the master stays jerk-limited and never passes a hold."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
@@ -14,7 +13,6 @@ from motion.master import (
     stopping_distance,
 )
 
-pytestmark = pytest.mark.kernels
 PERIOD_S = 0.001
 
 commands = st.lists(

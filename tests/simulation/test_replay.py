@@ -18,7 +18,6 @@ from controller.station.scan import scan
 from drivers.image import INPUTS_DTYPE, STATION_INPUT_DTYPE
 from tests.machines import counting_scan, small_machine
 
-pytestmark = pytest.mark.kernels
 CYCLES = 2000
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 

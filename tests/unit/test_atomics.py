@@ -3,7 +3,6 @@
 import time
 
 import numpy as np
-import pytest
 from numba import njit
 
 from controller.runtime.atomics import (
@@ -16,7 +15,6 @@ from controller.runtime.atomics import (
 )
 from controller.runtime.clock import monotonic_ns, sleep_until, wait_real, wait_virtual
 
-pytestmark = pytest.mark.kernels
 PAIR_DTYPE = np.dtype([("first", np.uint64), ("second", np.uint64)], align=True)
 
 

@@ -22,8 +22,6 @@ from motion.cam_moves import Move, moves_to_cam
 from motion.cam_table import pack
 from motion.master import new_master, step_master
 
-pytestmark = pytest.mark.kernels
-
 CAM = moves_to_cam(
     0.4, -0.1, [Move(0.05, 0.2, 0.1, MODIFIED_SINE), Move(0.25, 0.4, -0.1, CYCLOID)], True
 )

@@ -9,8 +9,6 @@ from motion.cam_laws import LAWS, MODIFIED_SINE, POLYNOMIAL_345, POLYNOMIAL_4567
 from motion.cam_moves import Move, moves_to_cam
 from motion.cam_table import CamTable, evaluate_cam, pack
 
-pytestmark = pytest.mark.kernels
-
 SMOOTHNESS_WITH_DWELLS = {
     "3-4-5 polynomial": 2,
     "4-5-6-7 polynomial": 3,

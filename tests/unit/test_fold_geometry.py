@@ -13,7 +13,6 @@ from motion.fold_geometry import (
     web_motion,
 )
 
-pytestmark = pytest.mark.kernels
 GEOMETRY = fold_geometry(fold_pitch_m=0.107, stroke_m=0.2, roller_height_m=0.06)
 ARM_UP = 0.045
 

@@ -26,8 +26,6 @@ from tests.machines import (
     wait_now_and_then_late,
 )
 
-pytestmark = pytest.mark.kernels
-
 
 def _reading(x_m: float, captured_ns: int = 5) -> np.ndarray:
     reading = np.zeros((), CAMERA_READING_DTYPE)

@@ -17,7 +17,6 @@ from motion.master import (
     stopping_distance,
 )
 
-pytestmark = pytest.mark.kernels
 PERIOD_S = 0.001
 
 

@@ -4,11 +4,8 @@ import math
 import struct
 
 import numpy as np
-import pytest
 
 from motion.polynomials import arctangent, cosine, exponential, sine
-
-pytestmark = pytest.mark.kernels
 
 BITS = ["3feaed548f090cee", "3feb981dbf665fdf", "3f99511fc6871044", "3fd2a73a661eaf06"]
 

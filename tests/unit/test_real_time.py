@@ -11,8 +11,6 @@ from controller.runtime.real_time import Grant, RealTimeHost, RealTimeReport
 from controller.shared.view import SharedView
 from tests.machines import PERIOD_NS, failing, raising, small_machine
 
-pytestmark = pytest.mark.kernels
-
 
 @pytest.fixture
 def refusing(monkeypatch: pytest.MonkeyPatch) -> None:

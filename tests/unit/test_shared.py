@@ -17,7 +17,6 @@ from controller.shared.records import CELL_RECORD_DTYPE, RECORDS_MAX
 from controller.shared.status import MACHINE_STATUS_DTYPE, STATION_STATUS_DTYPE
 from controller.shared.view import SharedView, create_memory, map_memory, private_memory
 
-pytestmark = pytest.mark.kernels
 PERIOD_NS = 1_000_000
 
 

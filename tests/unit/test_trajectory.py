@@ -21,8 +21,6 @@ from motion.trajectory import (
 from motion.trajectory_roots import cube_root, quartic_root
 from motion.velocity_move import plan_velocity
 
-pytestmark = pytest.mark.kernels
-
 TABLE = MotionLimits.symmetric(2.0, 25.0, 3000.0)
 BITS = ["0x1.24614bc3d8d8dp-3", "0x1.bd0bd5039dc59p-4", "0x1.04146d02750cbp-5"]
 NAN, INFINITE = float("nan"), float("inf")

@@ -10,8 +10,6 @@ from motion import move, rest_to_rest, timed_move, trajectory, velocity_move
 from motion.limits import MotionLimits
 from motion.trajectory import STATE_DTYPE, TRAJECTORY_DTYPE, motion_state, new_trajectory
 
-pytestmark = pytest.mark.kernels
-
 LIMITS = MotionLimits(1.0, 10.0, 8.0, 500.0).record()
 EVEN = MotionLimits.symmetric(1.0, 10.0, 500.0).record()
 START, TARGET = motion_state(0.0, 0.2, 1.0), motion_state(0.3, 0.1, -1.0)
