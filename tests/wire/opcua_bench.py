@@ -240,10 +240,10 @@ def install_node_modules() -> None:
     """`npm ci` once; several workers take turns."""
     import fcntl
 
-    with (Path(tempfile.gettempdir()) / "foldline-npm.lock").open("w") as lock:
+    wanted = NODE_FOLDER / "package-lock.json"
+    with wanted.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = NODE_FOLDER / "node_modules/.package-lock.json"
-        wanted = NODE_FOLDER / "package-lock.json"
         if done.exists() and done.stat().st_mtime >= wanted.stat().st_mtime:
             return
         npm = node_program("node").parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
