@@ -21,7 +21,7 @@ from controller.shared.layout import PROCESS_COUNT, ProcessId, ReadingChannel
 from controller.shared.plan import PLAN_DTYPE
 from controller.shared.view import SharedView, create_memory
 from drivers.image import CAMERA_READING_DTYPE
-from tests.simulation.memory_worker import LAYERS, PEEKED
+from tests.simulation.memory_worker import LAYERS, PEEKED, PEEKED_SHOWN
 
 PERIOD_NS = 1_000_000
 PATIENCE_S = 120.0  # for a machine that has other things to do
@@ -204,7 +204,7 @@ def test_commands_readings_and_plans_are_taken_whole() -> None:
 
 
 def _all_seen_torn(view: SharedView) -> bool:
-    return bool((view.header["heartbeats_ns"][: len(PEEKED)] > 0).all())
+    return bool((view.header["heartbeats_ns"][PEEKED_SHOWN] > 0).all())
 
 
 def _wait_for_room(lane: Any, number: int) -> None:
