@@ -24,6 +24,7 @@ from controller.planning.table import (
     table_move,
 )
 from controller.planning.timeline import (
+    CLEARANCE_RESERVE_M,
     GRIP_GATE_S,
     Bound,
     PlanRefused,
@@ -126,6 +127,14 @@ def _check_recipe(station: StationSettings, recipe: RecipeSettings) -> None:
         raise PlanRefused(
             f"recipe {recipe.name}: fold pitch = {recipe.fold_pitch_m:g} m: not below the table's "
             f"stroke {station.table.stroke_m:g}; the sheet cannot be folded on this machine"
+        )
+    room = reach - 0.5 * recipe.cathode.length_x_m - recipe.anode.overhang_m
+    needed = station.web.roller_radius_m + station.arm.beam_gap_m + CLEARANCE_RESERVE_M
+    if room < needed:
+        raise PlanRefused(
+            f"recipe {recipe.name}: cathode.length_x_m = {recipe.cathode.length_x_m:g} m: a placed "
+            f"anode comes within {room:.4f} m of the rollers' middle, {needed:.4f} m are needed; use a "
+            "shorter sheet or a longer table.stroke_m"
         )
     depth = recipe.sheets * recipe.layer_thickness_m
     room = -station.table.unload_position_m

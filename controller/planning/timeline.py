@@ -23,7 +23,7 @@ WINDOW_RESERVE_S = 0.0001
 CLEARANCE_RESERVE_M = 0.0001
 CONTACT_M = 0.0001  # an arm this low touches: the load stands still by then
 # The arriving arm lifts this long after touch-down; its grip was confirmed before.
-ARRIVE_LIFT_S = 1e-5
+MOVE_GAP_S = 1e-5  # before and between the moves of an axis
 GRIP_GATE_S = 1e-6
 # An arm slower than this may be low, one slower than that may be touched by the web.
 CREEP_M_S = 0.012
@@ -135,12 +135,13 @@ def _web_meets_sheet(
     lower: CamTable,
     lead_s: float,
 ) -> float:
-    """When the rising web reaches the lowering sheet's inner edge, in seconds before touch-down.
+    """When the rising web reaches the sheet's inner edge, waiting or lowering, in seconds before touch-down.
 
     Table and arm end their moves `lead_s` apart. The web is the line from the fold to the rollers.
     """
-    times = np.linspace(0.0, lower.length, SAMPLES)
-    height = lower.sample(lower.start + times)[:, 0]  # a move and its mirror image cover alike
+    times = np.linspace(0.0, max(lower.length, lead_s + table.length), SAMPLES)
+    lowered = np.minimum(times, lower.length)
+    height = lower.sample(lower.start + lowered)[:, 0]  # a move and its mirror image cover alike
     before_end = np.clip(times - lead_s, 0.0, table.length)
     end = 0.5 * station.table.stroke_m
     moved = table.sample(table.end - before_end)[:, 0] - table.sample([table.start])[0, 0]
@@ -171,7 +172,7 @@ def _apex(
         apex = share * station.arm.stroke_m
         lower = fastest_move(apex, limits)
         meets = _web_meets_sheet(station, recipe, table, lower, time_to_cover(lower, CONTACT_M))
-        wait = max(arrived - (touch_down - meets), ARRIVE_LIFT_S + 2.0 * lower.length - touch_down)
+        wait = max(arrived - (touch_down - meets), 2.0 * (MOVE_GAP_S + lower.length) - touch_down)
         if best is None or (wait < best[3] - 1e-9 and best[3] > 0.0):
             best = apex, lower, meets, max(wait, 0.0)
     assert best is not None
@@ -200,7 +201,7 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
     table_start = release + max(clear + WINDOW_RESERVE_S - leave, contact)
     table_end = table_start + table.length
     touch_down = max(table_end + contact, table_end - stay + WINDOW_RESERVE_S + clear)
-    arrive_transfer = ARRIVE_LIFT_S + clear - creep
+    arrive_transfer = MOVE_GAP_S + clear - creep
     arrived = arrive_transfer + transfer.length
     apex, rise, meets, wait = _apex(station, recipe, table, touch_down, arrived - web_creep)
     period, table_start, table_end = touch_down + wait, table_start + wait, table_end + wait
@@ -210,7 +211,7 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
     still = leave_transfer + transfer.length - creep
     pick = max(
         still + time_to_cover(fastest_move(leave_apex, z_limits), clearance),
-        release + 2.0 * leave_time,
+        release + MOVE_GAP_S + 2.0 * leave_time,
     )
     if pick > period:
         raise PlanRefused(
@@ -223,7 +224,7 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
         table_end_s=table_end,
         period_s=period,
         transfer_time_s=transfer.length,
-        arrive_lift_s=ARRIVE_LIFT_S,
+        arrive_lift_s=MOVE_GAP_S,
         arrive_transfer_s=arrive_transfer,
         arrived_s=arrived,
         apex_m=apex,

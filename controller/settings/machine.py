@@ -68,6 +68,9 @@ class ArmSettings(Settings):
     discard_position_m: float = bounded(-1.0, 0.0)  # of ARM_X
     clearance_m: float = bounded(0.0005, 0.02)
     window_m: float = bounded(0.0, 0.005)
+    beam_gap_m: float = bounded(
+        0.0, 0.1
+    )  # from a placed sheet's inner edge to the rollers, at least
     reference_stroke_m: float = bounded(0.005, 0.2)
 
 

@@ -201,5 +201,12 @@ def test_a_stack_deeper_than_the_table_is_refused() -> None:
         make_plan(MACHINE, deep)
 
 
+def test_a_sheet_that_would_reach_the_rollers_is_refused() -> None:
+    cathode = RECIPE.cathode.model_copy(update={"length_x_m": 0.18})
+    long = RECIPE.model_copy(update={"cathode": cathode})
+    with pytest.raises(PlanRefused, match=r"within 0\.0085 m of the rollers' middle, 0\.0101 m"):
+        make_plan(MACHINE, long)
+
+
 def test_both_sections_follow_each_other() -> None:
     assert {half.section for half in HALVES} == set(SectionId)
