@@ -88,6 +88,9 @@ STATION_STATUS_DTYPE = np.dtype(
         ("sheets", np.int32),
         ("seconds_per_sheet", np.float64),  # of the last whole pair
         ("tension_n", np.float64),
+        ("tension_trim_n", np.float64),  # trims: set by people, beside the recipe
+        ("offset_trim_m", np.float64, (2,)),
+        ("offset_trim_rad", np.float64),
         ("dancer_position_m", np.float64),
         ("loop_length_m", np.float64),
         ("roll_radius_m", np.float64),

@@ -353,10 +353,10 @@ def start_correction(state, station_index, plan, polarity):
     station = state.stations[station_index]
     feeder = station.feeders[polarity]
     sheet = feeder.staged
-    turn = -sheet.pose_theta_rad - feeder.bias_rad + station.offset_trim_rad
+    turn = -sheet.pose_theta_rad - feeder.bias_rad + station.status.offset_trim_rad
     c, s = cosine(turn), sine(turn)
-    wanted_x = station.offset_trim_m[0] - feeder.bias_m[0]
-    wanted_y = station.offset_trim_m[1] - feeder.bias_m[1]
+    wanted_x = station.status.offset_trim_m[0] - feeder.bias_m[0]
+    wanted_y = station.status.offset_trim_m[1] - feeder.bias_m[1]
     shift_x = wanted_x - (c * sheet.pose_x_m - s * sheet.pose_y_m)
     shift_y = wanted_y - (s * sheet.pose_x_m + c * sheet.pose_y_m)
     limits = plan.alignment

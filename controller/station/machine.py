@@ -186,16 +186,16 @@ def _trim(state, plans, command):
     if command.code == CommandCode.SET_TENSION_TRIM:
         if abs(command.value) > plan.web.tension_warning_n:
             return CommandResult.REFUSED_VALUE
-        station.tension_trim_n = command.value
+        station.status.tension_trim_n = command.value
         _tell_setting(state, command)
         return CommandResult.ACCEPTED
     limit = plan.alignment.stage_range_rad if command.index == 2 else plan.alignment.stage_range_m
     if command.index < 0 or command.index > 2 or abs(command.value) > 0.5 * limit:
         return CommandResult.REFUSED_VALUE
     if command.index == 2:
-        station.offset_trim_rad = command.value
+        station.status.offset_trim_rad = command.value
     else:
-        station.offset_trim_m[command.index] = command.value
+        station.status.offset_trim_m[command.index] = command.value
     _tell_setting(state, command)
     return CommandResult.ACCEPTED
 

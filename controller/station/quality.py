@@ -150,9 +150,9 @@ def _learn_bias(station, plan, polarity, reading):
     """Run-to-run: the mean placement error, by an exponential average, for the next corrections."""
     feeder = station.feeders[polarity]
     gain = plan.alignment.drift_gain
-    feeder.bias_m[0] += gain * (reading.x_m - station.offset_trim_m[0])
-    feeder.bias_m[1] += gain * (reading.y_m - station.offset_trim_m[1])
-    feeder.bias_rad += gain * (reading.theta_rad - station.offset_trim_rad)
+    feeder.bias_m[0] += gain * (reading.x_m - station.status.offset_trim_m[0])
+    feeder.bias_m[1] += gain * (reading.y_m - station.status.offset_trim_m[1])
+    feeder.bias_rad += gain * (reading.theta_rad - station.status.offset_trim_rad)
     keep, limits = (1.0 - gain) * (1.0 - gain), plan.alignment
     seen_m = _expected(0.0, limits.placement_sigma_m, limits.camera_sigma_m)
     seen_rad = _expected(0.0, limits.placement_sigma_rad, limits.camera_sigma_rad)

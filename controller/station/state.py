@@ -270,9 +270,6 @@ STATION_STATE_DTYPE = np.dtype(
         ("step_asked", np.uint8),  # Manual mode: 1 asked for, 2 on its way to the next sheet
         ("parked", np.uint8),  # nothing was begun since the table was cleared
         ("clock_s", np.float64),  # real time of this station's scans, for corrections
-        ("offset_trim_m", np.float64, (2,)),
-        ("offset_trim_rad", np.float64),
-        ("tension_trim_n", np.float64),
         ("record", CELL_RECORD_DTYPE),
         ("record_ready", np.uint8),  # publish takes it in this very cycle
         ("wrapped", CELL_RECORD_DTYPE),  # of the cell at the wrapping place

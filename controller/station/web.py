@@ -187,7 +187,7 @@ def _feed_is_ours(station):
 
 @kernel
 def _wanted_tension(station, plan):
-    return plan.web.tension_n + station.tension_trim_n
+    return plan.web.tension_n + station.status.tension_trim_n
 
 
 @kernel

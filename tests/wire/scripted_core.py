@@ -128,6 +128,8 @@ class ScriptedCore:
         if int(command["check"]) != command_check(command):
             return False
         result = self.obey(int(command["code"]), float(command["value"]))
+        if result == CommandResult.ACCEPTED:
+            self._trim(command)
         lane["taken"] = number
         lane["answers"][number % COMMAND_SLOT_COUNT] = number << 8 | result
         return True
@@ -150,6 +152,15 @@ class ScriptedCore:
         if code > CommandCode.COMPLETE:
             return CommandResult.ACCEPTED
         return self._packml(Command(code))
+
+    def _trim(self, command: Any) -> None:
+        station, value = self.stations[int(command["station"])], float(command["value"])
+        if command["code"] == CommandCode.SET_TENSION_TRIM:
+            station["tension_trim_n"] = value
+        elif command["code"] == CommandCode.SET_OFFSET_TRIM and command["index"] == 2:
+            station["offset_trim_rad"] = value
+        elif command["code"] == CommandCode.SET_OFFSET_TRIM:
+            station["offset_trim_m"][int(command["index"])] = value
 
     def _packml(self, command: Command) -> CommandResult:
         state = State(int(self.machine["state"]))

@@ -2,14 +2,17 @@
 
 from typing import Any
 
+import pytest
+
 from controller.gateway.opcua.users import Role
 from controller.shared.commands import CommandCode, CommandResult
 from controller.shared.jog import Guard
 from drivers.image import AxisId
-from tests.wire.opcua_bench import Bench, NodeClient
-from tests.wire.test_opcua_interoperability import Stage, call, play, stage
+from tests.wire.opcua_bench import Bench, NodeClient, eventually
+from tests.wire.test_opcua_interoperability import Stage, call, play, stage, value
 
 __all__ = ["stage"]
+DESCRIPTOR = "ns=5;i=16"
 OWNER = "Stations.station 1.Manual"
 
 
@@ -34,11 +37,58 @@ def test_axes_are_moved_and_trims_set_by_method(stage: Stage) -> None:
             ("SetTensionTrim", (_number(0.2),), CommandCode.SET_TENSION_TRIM, 0.2),
             ("SetOffsetTrim", (_text("THETA"), _number(1e-4)), CommandCode.SET_OFFSET_TRIM, 1e-4),
         )
-        for method, inputs, code, value in calls:
+        for method, inputs, code, number in calls:
             answer = await call(node, bench, OWNER, method, *inputs)
             assert answer["status"] == "Good", method
             asked = [each for each in bench.core.commands if each[0] == code]
-            assert asked == [(code, value)], method
+            assert asked == [(code, number)], method
+
+    play(stage, scene)
+
+
+def _parameter(value: float, **more: Any) -> dict[str, Any]:
+    return {"name": "station 1.OffsetTrimX", "value": value, **more}
+
+
+def test_trims_are_packml_parameters_shown_as_the_machine_has_them(stage: Stage) -> None:
+    async def scene(bench: Bench, node: NodeClient) -> None:
+        await node.login(Role.OPERATOR)
+        await node.login(Role.MES, name="mes")
+        bench.core.commands.clear()
+
+        async def sets(*fields: dict[str, Any], name: str = "main") -> Any:
+            array = {"type": "ExtensionObject", "dataType": DESCRIPTOR, "array": True}
+            answer = await call(
+                node, bench, "PackML", "SetParameter", {**array, "value": list(fields)}, name=name
+            )
+            return answer["status"]
+
+        def asked() -> list[tuple[int, float]]:
+            codes = (CommandCode.SET_TENSION_TRIM, CommandCode.SET_OFFSET_TRIM)
+            return [each for each in bench.core.commands if each[0] in codes]
+
+        by_number = {"ID": 1, "value": 0.25}
+        assert await sets(_parameter(0.5e-3), by_number) == "Good"
+        offset, tension = asked()
+        assert tension == (CommandCode.SET_TENSION_TRIM, 0.25)
+        assert offset == (CommandCode.SET_OFFSET_TRIM, pytest.approx(0.5e-3))
+
+        async def shown() -> bool:
+            rows = await value(node, bench, "PackML.Status.Parameter")
+            present = {each["name"].removeprefix("station 1."): each["value"] for each in rows}
+            assert set(present) == {"TensionTrim", "OffsetTrimX", "OffsetTrimY", "OffsetTrimTheta"}
+            trims = (present["TensionTrim"], present["OffsetTrimX"])
+            return trims == (0.25, pytest.approx(0.5e-3))
+
+        await eventually(shown)
+        millimetre = {"namespaceUri": "http://www.opcfoundation.org/UA/units/un/cefact"}
+        millimetre["unitId"] = int.from_bytes(b"MMT", "big")
+        assert await sets(by_number, _parameter(0.5, unit=millimetre)) == "BadOutOfRange"
+        assert await sets(by_number, {"name": "station 9.TensionTrim"}) == "BadOutOfRange"
+        assert await sets(by_number, name="mes") == "BadUserAccessDenied"
+        assert len(asked()) == 2  # of what is refused nothing was asked
+        await node("disconnect")
+        await node("disconnect", name="mes")
 
     play(stage, scene)
 

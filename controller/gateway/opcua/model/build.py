@@ -23,6 +23,7 @@ from controller.gateway.opcua.model.manual import ManualPart
 from controller.gateway.opcua.model.material import Material, RecipeFolder
 from controller.gateway.opcua.model.model import Kind, Model
 from controller.gateway.opcua.model.packml_part import PackMl
+from controller.gateway.opcua.model.parameters import Parameters
 from controller.gateway.opcua.model.results import Results
 from controller.gateway.opcua.model.stations import build_start_inhibits, build_stations
 from controller.gateway.opcua.server import OWN_NAMESPACE, GatewayServer
@@ -67,6 +68,7 @@ def build_model(server: GatewayServer, settings: MachineSettings, plant: Plant) 
     _server_capabilities(model)
     Machinery(model, plant.state)
     packml = PackMl(model, commands)
+    Parameters(model, packml.node, commands)
     build_start_inhibits(model)
     for station in build_stations(model):
         ManualPart(model, station.node, station.index, commands)

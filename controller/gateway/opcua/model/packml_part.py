@@ -171,7 +171,7 @@ def _wanted() -> Wanted:
     return {
         "PackMLVersion": {},
         "TagID": {},
-        "Status": {"StateChangeInProcess": {}},
+        "Status": {"StateChangeInProcess": {}, "Parameter": {}},
         "Admin": dict.fromkeys((*admin, *counts), NOTHING),
         "BaseStateMachine": {"Abort": {}, "Clear": {}, "MachineState": machine},
     }
