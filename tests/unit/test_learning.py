@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import njit
 from numpy.typing import NDArray
 from scipy import signal
 
@@ -31,6 +32,7 @@ WEB = STATION.web
 PERIOD_S, SECTION_S = 1e-3, 0.255
 CYCLES = 255
 FORCE_MAX_N = 0.9
+TENSION = int(Learner.TENSION)
 
 
 def _with(place: str, **values: float) -> StationSettings:
@@ -70,13 +72,21 @@ class _Span:
             [WEB.load_cell_lag_s, 1.0],
         )
         system = signal.tf2ss([2.0 * stiffness], poles)
-        self.a, self.b, self.c, self.d, _ = signal.cont2discrete(system, PERIOD_S, "foh")
-        self.x = np.zeros((len(self.a), 1))
-        self.measured_n = 0.0
+        self.a, b, c, d, _ = signal.cont2discrete(system, PERIOD_S, "foh")
+        self.b, self.c, self.d = b.ravel(), c.ravel(), d.item()
+        self.x, self.measured_n = np.zeros(len(self.a)), np.zeros(1)
 
-    def step(self, force_n: float) -> None:
-        self.measured_n = (self.c @ self.x + self.d * force_n).item()
-        self.x = self.a @ self.x + self.b * force_n
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _run_section(plan, station, a, b, c, d, x, measured_n, disturbance, errors):
+    """A section's cycles: the controller learns and acts, the web answers; x and measured_n go on."""
+    for cycle in range(errors.size):
+        station.master.position = cycle * PERIOD_S
+        errors[cycle] = measured_n[0] + disturbance[cycle]
+        learn(station, plan, errors[cycle], 0.0)
+        force_n = learned_force(station, plan, TENSION)
+        measured_n[0] = (c * x).sum() + d * force_n
+        x[:] = (a * x).sum(axis=1) + b * force_n
 
 
 def _fold(
@@ -86,12 +96,8 @@ def _fold(
     errors = np.zeros((2, CYCLES))
     for section in SectionId:
         station["status"]["section"] = section
-        for cycle in range(CYCLES):
-            station["master"]["position"] = cycle * PERIOD_S
-            error = span.measured_n + disturbance[section, cycle]
-            errors[section, cycle] = error
-            learn(station, plan, error, 0.0)
-            span.step(learned_force(station, plan, Learner.TENSION))
+        web = (span.a, span.b, span.c, span.d, span.x, span.measured_n)
+        _run_section(plan, station, *web, disturbance[section], errors[section])
     return errors
 
 
