@@ -12,9 +12,10 @@ NODE := tests/wire/node
 NODE_READY := $(if $(wildcard $(NODE)/package-lock.json),$(NODE)/node_modules/.ready)
 # pictures are drawn into docs/ by whoever wants them new
 BENCHMARKS = $(filter-out pictures,$(shell grep -l __main__ bench/*.py | sed 's|bench/||; s|\.py||'))
-# unit tests that run no compiled code, or none as bounds checks leave it
-PLAIN := add_a_function cli compile_gate docs frame_work gateway_users gateway_words imports \
-	native_code outbox settings slots tidy
+# tests of no compiled code, of what the compiler made of it, or of the benchmarks' own
+UNCHECKED := $(addprefix simulation/test_,baseline processes processes_memory recording) \
+	$(addprefix unit/test_,add_a_function cam_kernels cli compile_gate docs frame_work gateway_users \
+	gateway_words imports native_code outbox settings slots tidy trajectory_kernels)
 PYTEST := $(BIN)/pytest -q -n $(JOBS)
 
 .PHONY: help run test test-long bounds bench lint clean
@@ -32,7 +33,7 @@ test: lint $(NODE_READY) ## Lint, types, import contracts and every test
 
 bounds: $(READY) ## The tests of compiled code again, with bounds checks
 	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not long" tests/unit tests/simulation \
-		$(PLAIN:%=--ignore=tests/unit/test_%.py) --ignore-glob="*/test_processes*" $(ARGS)
+		$(UNCHECKED:%=--ignore=tests/%.py) $(ARGS)
 
 test-long: lint $(NODE_READY) ## The long campaigns
 	$(PYTEST) -m long $(ARGS)
