@@ -34,6 +34,7 @@ Interface = Annotated[str, typer.Option("--interface", "-i", help="Network inter
 Position = Annotated[int, typer.Argument(help="Place on the bus, from 1.")]
 Index = Annotated[str, typer.Argument(help="Object as index:subindex, such as 0x6041:0.")]
 _FORMATS = {1: "B", 2: "H", 4: "I"}
+_DC_SUPPORTED = 0x04
 
 
 @contextmanager
@@ -84,7 +85,9 @@ def bus(
     interface = context.obj
     expected = _read_topology(topology) if topology else None
     with _acyclic(interface) as slow:
-        rows = [_slave_row(slow, n, expected) for n in range(slow.count())]
+        positions = range(slow.count())
+        reference = next((n for n in positions if _has_clock(slow, n)), None)
+        rows = [_slave_row(slow, n, expected, n == reference) for n in positions]
     table = Table(title=f"EtherCAT on {interface}: {len(rows)} slaves")
     for heading in ("#", "device", "identity", "state", "clock", "lost links", "drive error"):
         table.add_column(heading)
@@ -133,7 +136,9 @@ def _read_topology(path: Path) -> Topology:
         raise _failed(error) from None
 
 
-def _slave_row(slow: Acyclic, position: int, expected: Topology | None) -> list[str]:
+def _slave_row(
+    slow: Acyclic, position: int, expected: Topology | None, is_reference: bool
+) -> list[str]:
     identity = slow.identity(position)
     known = [model for model in DEVICES.values() if model.identity == identity]
     name = known[0].name if known else "unknown"
@@ -142,13 +147,25 @@ def _slave_row(slow: Acyclic, position: int, expected: Topology | None) -> list[
         name = setup.label if setup.expected_identity == identity else f"WRONG: {setup.label}"
     status = slow.word(position, Register.AL_STATUS)
     code = slow.word(position, Register.AL_STATUS_CODE)
-    difference = int.from_bytes(slow.read(position, Register.DC_DIFFERENCE, 4), "little")
-    sign = -1 if difference >> 31 else 1
     lost = sum(slow.read(position, Register.LOST_LINKS, 4))
     return [
         str(position + 1), name, str(identity), al_status_text(status, code),
-        f"{sign * (difference & 0x7FFFFFFF)} ns", str(lost), _drive_error(slow, position),
+        "reference" if is_reference else _clock(slow, position),
+        str(lost), _drive_error(slow, position),
     ]  # fmt: skip
+
+
+def _has_clock(slow: Acyclic, position: int) -> bool:
+    return slow.word(position, Register.FEATURES) & _DC_SUPPORTED != 0
+
+
+def _clock(slow: Acyclic, position: int) -> str:
+    """How far a slave's clock is from the reference's, the first on the bus; empty without one."""
+    if not _has_clock(slow, position):
+        return ""
+    difference = int.from_bytes(slow.read(position, Register.DC_DIFFERENCE, 4), "little")
+    sign = -1 if difference >> 31 else 1
+    return f"{sign * (difference & 0x7FFFFFFF)} ns"
 
 
 def _drive_error(slow: Acyclic, position: int) -> str:

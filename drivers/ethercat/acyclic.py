@@ -14,6 +14,7 @@ from drivers.ethercat.protocol import (
     DATAGRAM_TYPE,
     ETHERTYPE,
     FRAME_BYTES_MIN,
+    SDO_ABORT_TEXT,
     SYNC_MANAGER_BYTES,
     CoeService,
     Command,
@@ -160,7 +161,8 @@ class Acyclic:
                 break
         if reply[8] >> 5 == 4:
             code = int.from_bytes(reply[12:16], "little")
-            raise SdoAborted(f"slave {position + 1}: SDO {where}: abort code {code:#010x}", code)
+            text = SDO_ABORT_TEXT.get(code, "unknown code")
+            raise SdoAborted(f"slave {position + 1}: SDO {where}: abort {code:#010x} {text}", code)
         return reply[8:]
 
     def sdo_read(self, position: int, index: int, subindex: int) -> bytes:

@@ -166,6 +166,22 @@ class SdoAbort(IntEnum):
     STATE = 0x08000022
 
 
+SDO_ABORT_TEXT: dict[int, str] = {
+    SdoAbort.TOGGLE: "toggle bit not alternated",
+    SdoAbort.TIME_OUT: "SDO protocol timed out",
+    SdoAbort.COMMAND: "command not valid or unknown",
+    SdoAbort.UNSUPPORTED_ACCESS: "unsupported access to an object",
+    SdoAbort.READ_ONLY: "the object is read only",
+    SdoAbort.COMPLETE_ACCESS: "complete access not supported",
+    SdoAbort.NO_OBJECT: "no such object",
+    SdoAbort.NOT_MAPPABLE: "the object cannot be mapped to a PDO",
+    SdoAbort.LENGTH: "length does not match the object",
+    SdoAbort.NO_SUBINDEX: "no such subindex",
+    SdoAbort.VALUE_RANGE: "value out of range",
+    SdoAbort.STATE: "not possible in the present state",
+}
+
+
 def al_status_text(status: int, code: int = 0) -> str:
     """Return an AL status in words, such as `SAFEOP+ERROR (0x001b process data watchdog ...)`."""
     state = status & 0x0F

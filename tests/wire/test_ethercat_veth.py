@@ -423,10 +423,12 @@ def test_foldline_bus_lists_slaves_and_reads_and_writes_objects() -> None:
     with segment(topology), running(topology) as (_, free):
         listing = foldline()
         assert "2 slaves" in listing and listing.count("OP") >= 2
+        assert listing.count("reference") == 1, "the first clock gives the common time"
         foldline("sdo", "write", "2", "0x6065:0", "1234")
         assert "1234" in foldline("sdo", "read", "2", "0x6065:0")
         refused_write = CliRunner().invoke(
             bus_app, ["-i", MASTER, "sdo", "write", "2", "0x6041:0", "1"]
         )
-        assert refused_write.exit_code == 1 and "0x06010002" in refused_write.output
+        assert refused_write.exit_code == 1
+        assert "abort 0x06010002 the object is read only" in refused_write.output
         assert free.image["inputs"]["bus"]["state"] == BusState.OPERATIONAL
