@@ -1,4 +1,6 @@
-"""The timing chart of a cycle plan: bars over one pair of half folds, position curves beneath."""
+"""The timing chart of a cycle plan: bars over one pair of half folds, position curves beneath, and the
+change of cells.
+"""
 
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from matplotlib.axes import Axes
 
 from controller.planning.cams import HALVES, Half
 from controller.planning.cycle_plan import CyclePlan
+from controller.shared.plan import RoutineId
 from drivers.image import AxisId
 from motion.cam_table import CamTable
 
@@ -25,6 +28,27 @@ _CURVES = (
     ("right finger in", AxisId.FINGER_RIGHT_FRONT_IN, 1e3, "mm"),
     ("right finger down", AxisId.FINGER_RIGHT_FRONT_DOWN, 1e3, "mm"),
 )
+_CHANGE_ROWS = (
+    "table x",
+    "table z",
+    "changer",
+    "stack clamp",
+    "anode arm x",
+    "anode arm z",
+    "cathode arm x",
+    "cathode arm z",
+    "left fingers",
+    "right fingers",
+    "cut",
+    "wrap",
+    "tape",
+    "conveyor",
+)
+_PLACES = {
+    RoutineId.FINISH: ("the cell's end", "#31688e"),
+    RoutineId.LEAD_IN: ("the next one's start", "#35b779"),
+    RoutineId.WRAP_UP: ("wrapping place", "#d8576b"),
+}
 _COLOURS = {"table": "#31688e", "arm": "#35b779", "finger": "#d8576b", "wait": "#f0b429"}
 
 
@@ -89,13 +113,50 @@ def _draw_curves(axes: Axes, plan: CyclePlan) -> None:
     axes.legend(fontsize=8, ncol=5, loc="upper center", bbox_to_anchor=(0.5, -0.14))
 
 
+def _change_row(what: str) -> str:
+    """A row stands for what moves together: both fingers of a pair, in and down."""
+    return f"{what.split()[1]} fingers" if what.startswith("finger") else what
+
+
+def _draw_change(axes: Axes, plan: CyclePlan) -> None:
+    """The end of a cell and the start of the next: tables on the turret, the wrapping place beside."""
+    change, period_s = plan.change, plan.times.period_s
+    busy = {_change_row(span.what) for span in change.spans}
+    rows = [row for row in _CHANGE_ROWS if row in busy]
+    for span in change.spans:
+        row = rows.index(_change_row(span.what))
+        name, colour = _PLACES[span.routine]
+        bar = (span.start_s, span.length_s)
+        axes.broken_barh([bar], (row - 0.4, 0.8), color=colour, label=name)
+    halves = [
+        ("start wrap", change.first_half_s, change.seconds - change.first_half_s),
+        *(
+            (f"sheet {index + 1}", change.seconds + index * period_s, period_s)
+            for index in range(2)
+        ),
+    ]
+    for name, start_s, length_s in halves:
+        axes.axvspan(start_s, start_s + length_s, color="0.86", ec="white", zorder=0)
+        axes.text(start_s + 0.5 * length_s, -0.7, name, ha="center", va="bottom", fontsize=7)
+    for touch_down_s in (0.0, change.seconds + period_s, change.seconds + 2.0 * period_s):
+        axes.axvline(touch_down_s, color="black", lw=0.8)
+    axes.set_yticks(range(len(rows)), rows, fontsize=8)
+    axes.set_ylim(len(rows) - 0.3, -1.3)
+    axes.set_xlabel("time from the last sheet's touch-down [s]")
+    axes.set_title(f"change of cells: {change.seconds:.2f} s beyond the sheets")
+    names = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    axes.legend(names.values(), names.keys(), fontsize=8, loc="lower left")
+
+
 def draw_timing_chart(plan: CyclePlan, path: Path) -> None:
-    """Draw one pair of half folds as bars and position curves."""
-    figure, (bars, curves) = plt.subplots(
-        2, 1, figsize=(12, 9), sharex=True, height_ratios=(3, 2), layout="constrained"
-    )
+    """Draw one pair of half folds as bars and position curves, and the change of cells."""
+    figure = plt.figure(figsize=(12, 13), layout="constrained")
+    bars, curves, change = figure.subplots(3, 1, height_ratios=(6, 4, 5))
+    curves.sharex(bars)
+    bars.tick_params(labelbottom=False)
     _draw_bars(bars, plan)
     _draw_curves(curves, plan)
+    _draw_change(change, plan)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

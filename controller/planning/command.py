@@ -36,7 +36,7 @@ def plan_figures(plan: CyclePlan) -> dict[str, Any]:
         "excess_ms": {name: 1e3 * seconds for name, seconds in excess.items()},
         "table_traverse_s": plan.table.length,
         "slow_speed_max": float(plan.record[0]["slow_speed_max"]),
-        "cell_change_s": plan.change_s,
+        "cell_change_s": plan.change.seconds,
         "segments": int(plan.record[0]["segment_count"]),
         "identity": plan.record[0]["identity"].tobytes().hex(),
     }

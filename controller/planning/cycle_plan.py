@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from controller.planning.cams import ARMS, HALVES, Half, half_cams, table_cam
-from controller.planning.change import change_seconds
+from controller.planning.change import CellChange, cell_change
 from controller.planning.learning import (
     learning_bin_s,
     learning_filter,
@@ -72,7 +72,7 @@ class CyclePlan:
     table: CamTable
     cams: dict[Half, dict[AxisId, CamTable]]
     slow_tables: dict[Half, CamTable]  # table x's below full speed
-    change_s: float  # of cells, beyond their sheets
+    change: CellChange
 
     @property
     def ratio(self) -> float:
@@ -111,8 +111,8 @@ def make_plan(
     record["dry"] = dry
     record["valid"] = 1
     record["identity"] = np.frombuffer(hashlib.sha256(plan.tobytes()).digest(), np.uint8)
-    change_s = change_seconds(station, recipe, times.period_s)
-    return CyclePlan(plan, bound, times, table, cams, slow_tables, change_s)
+    change = cell_change(station, recipe, times.period_s)
+    return CyclePlan(plan, bound, times, table, cams, slow_tables, change)
 
 
 def _check_recipe(station: StationSettings, recipe: RecipeSettings) -> None:

@@ -108,7 +108,7 @@ def test_the_reference_cell_is_changed_in_two_seconds_as_planned() -> None:
     for mode in modes:
         simulation = _begin(mode, REFERENCE, 2)
         seconds[mode] = _complete(simulation)["cell_change_s"]
-        planned[mode] = simulation.plans[0].change_s
+        planned[mode] = simulation.plans[0].change.seconds
     assert seconds["parallel"] <= CHANGE_S_MAX
     assert seconds["parallel"] < seconds["serial"] - 2.0
     for mode in modes:
