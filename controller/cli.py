@@ -214,7 +214,8 @@ def identify(
     raise typer.Exit(status)
 
 
-@app.command(context_settings={"allow_extra_args": False})
+# a value below zero is no option
+@app.command(context_settings={"ignore_unknown_options": True})
 def order(
     code: Annotated[str, typer.Argument(help="A command: reset, start, jog, step, set_mode ...")],
     value: Annotated[float, typer.Argument(help="Its value.")] = 0.0,

@@ -6,8 +6,7 @@ import time
 from controller.attach import NoMachine, attach
 from controller.commission import Commissioner, NotCommissioned
 from controller.shared.commands import CommandCode, CommandResult
-from controller.shared.jog import GUARD_TEXTS, Guard
-from controller.shared.view import SharedView
+from controller.shared.refusal import Asked, refusal
 from drivers.image import AxisId
 
 EXIT_REFUSED = 1
@@ -42,8 +41,11 @@ def order_command(
         result = _give(Commissioner(view), code, station, index, value, seconds)
     except (NoMachine, NotCommissioned, ValueError) as error:
         return _wrong(str(error))
-    print(_words(view, result))
-    return 0 if result == CommandResult.ACCEPTED else EXIT_REFUSED
+    if result == CommandResult.ACCEPTED:
+        print("accepted")
+        return 0
+    print(f"refused: {refusal(view, Asked(code, station, index, value), result)}")
+    return EXIT_REFUSED
 
 
 def _give(
@@ -58,14 +60,6 @@ def _give(
         result = panel.ask(code, station, index, value)
     panel.ask(CommandCode.JOG_STOP, station)
     return result
-
-
-def _words(view: SharedView, result: CommandResult) -> str:
-    word = result.name.lower().replace("_", " ")
-    machine = view.read_machine()
-    if result == CommandResult.REFUSED_INTERLOCK and machine is not None:
-        return f"{word}: {GUARD_TEXTS[Guard(int(machine['last_guard']))]}"
-    return word
 
 
 def _wrong(text: str) -> int:

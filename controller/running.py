@@ -7,7 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from controller.shared.layout import MEMORY_DTYPE, CorePhase
+from controller.shared.layout import (
+    HEADER_DTYPE,
+    MEMORY_DTYPE,
+    CorePhase,
+    ProcessId,
+    layout_hash,
+)
 from controller.shared.view import SharedView
 
 _LINK = "/memfd:foldline (deleted)"
@@ -15,7 +21,7 @@ _LINK = "/memfd:foldline (deleted)"
 
 def find_running() -> SharedView | None:
     """Return the memory of a machine that this user runs here, read-only; None without one."""
-    for path in _memories():
+    for path in memories():
         try:
             view = SharedView(_map_read_only(path))
         except (OSError, ValueError):
@@ -25,8 +31,22 @@ def find_running() -> SharedView | None:
     return None
 
 
-def _memories() -> Iterator[Path]:
-    """Every descriptor of such a memory that this user may look at."""
+def supervised() -> dict[int, tuple[Path, bool]]:
+    """Return by supervisor the memory it holds, and whether that is of this build."""
+    found = {}
+    for path in memories():
+        owner = int(path.parts[2])
+        try:
+            header = _map_read_only(path, HEADER_DTYPE)
+        except (OSError, ValueError):
+            continue
+        if int(header["pids"][ProcessId.SUPERVISOR]) == owner:
+            found[owner] = path, header["layout"].tobytes() == layout_hash()
+    return found
+
+
+def memories() -> Iterator[Path]:
+    """Yield every descriptor of such a memory that this user may look at."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             yield from (fd for fd in (process / "fd").iterdir() if str(fd.readlink()) == _LINK)
@@ -34,10 +54,10 @@ def _memories() -> Iterator[Path]:
             continue
 
 
-def _map_read_only(path: Path) -> np.ndarray:
+def _map_read_only(path: Path, dtype: np.dtype = MEMORY_DTYPE) -> np.ndarray:
     fd = os.open(path, os.O_RDONLY)
     try:
-        memory = mmap.mmap(fd, MEMORY_DTYPE.itemsize, access=mmap.ACCESS_READ)
+        memory = mmap.mmap(fd, dtype.itemsize, access=mmap.ACCESS_READ)
     finally:
         os.close(fd)
-    return np.frombuffer(memory, MEMORY_DTYPE).reshape(())
+    return np.frombuffer(memory, dtype).reshape(())

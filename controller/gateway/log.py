@@ -12,6 +12,7 @@ from controller.shared.alarms import ALARMS, AlarmId
 from controller.shared.commands import CommandCode, CommandResult
 from controller.shared.events import EventKind
 from controller.shared.jog import GUARD_TEXTS, Guard
+from controller.shared.layout import SOURCE_OVERRUN, ProcessId
 from controller.shared.packml import Mode, State
 from controller.shared.records import Verdict
 from drivers.image import AxisId
@@ -19,6 +20,7 @@ from drivers.image import AxisId
 CLEAR_LINE = "\r\033[K"  # of the live status, which comes back below
 _COUNTED = "overrun"  # by the live status too
 _FOR_PROGRAMS = {"at", "code", "cycle", "event", "level", "timestamp"}
+_SOURCES = {SOURCE_OVERRUN: "overruns"} | {each.value: each.name.lower() for each in ProcessId}
 _LEVELS = {1: "info", 2: "warning", 3: "warning", 4: "error", 5: "error"}
 
 
@@ -102,7 +104,9 @@ def _alarm(code: int, value: float, event: Any) -> dict[str, Any]:
 
 
 def _command(code: int, value: float, event: Any) -> dict[str, Any]:
-    return {"command": _name(CommandCode, code), "result": _name(CommandResult, int(value)).lower()}
+    result = _name(CommandResult, int(value)).lower()
+    by = _SOURCES.get(int(event["index"]), "program")
+    return {"command": _name(CommandCode, code), "result": result, "by": by}
 
 
 def _cell(code: int, value: float, event: Any) -> dict[str, Any]:

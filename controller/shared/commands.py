@@ -4,6 +4,8 @@ from enum import IntEnum
 
 import numpy as np
 
+OVERRIDE_MIN = 0.01  # of full speed
+
 
 class CommandCode(IntEnum):
     """What can be asked of the core. 1 to 10 are PackML's own numbers."""

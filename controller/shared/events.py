@@ -15,7 +15,7 @@ class EventKind(IntEnum):
     MODE_CHANGED = 2
     ALARM_RAISED = 3  # code: AlarmId; index: axis or -1
     ALARM_CLEARED = 4
-    COMMAND = 5  # code: CommandCode; value: CommandResult
+    COMMAND = 5  # code: CommandCode; index: who asked; value: CommandResult
     CELL_STARTED = 6  # value: cell number
     CELL_FINISHED = 7  # code: records.Verdict; value: cell number
     RECOVERED = 8  # code: AlarmId

@@ -13,6 +13,7 @@ from controller.shared.commands import CommandCode, CommandResult
 from controller.shared.layout import (
     MAGIC,
     MEMORY_DTYPE,
+    PLAN_SLOTS,
     VERSION,
     CorePhase,
     ProcessId,
@@ -165,6 +166,12 @@ class SharedView:
     def write_plan(self, station: int, slot: int, plan: Any) -> int:
         """Write a PLAN_DTYPE record into a station's slot and return its sequence."""
         return mailbox.write_plan(self.memory["stations"][station], slot, plan)
+
+    def read_plan(self, station: int) -> np.void | None:
+        """Return the plan that a station runs by, None without one."""
+        status = self.read_station(station)
+        slot = 0 if status is None else int(status["plan_slot"]) % PLAN_SLOTS
+        return mailbox.read_plan(self.memory["stations"][station], slot)
 
     def plan_loaded(self, station: int, slot: int) -> int:
         """Return the sequence of the plan that the core holds in a slot, 0 for none."""

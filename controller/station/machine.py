@@ -3,7 +3,7 @@
 import numpy as np
 
 from controller.shared.alarms import AlarmId, Reaction
-from controller.shared.commands import CommandCode, CommandResult
+from controller.shared.commands import OVERRIDE_MIN, CommandCode, CommandResult
 from controller.shared.conditions import ConditionId
 from controller.shared.events import EventKind
 from controller.shared.packml import MODE_CHANGE_STATES, TRANSITIONS, Command, Mode, State
@@ -42,7 +42,6 @@ _BEFORE_POWER = (
     ConditionId.PLAN_VALID,
 )
 _RESET_BITS = np.uint64(sum(1 << condition for condition in _BEFORE_POWER))
-OVERRIDE_MIN = 0.01
 
 
 @kernel

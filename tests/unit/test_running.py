@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from controller import running
+from controller.attach import NoMachine, attach
 from controller.bus_command import bus_app
 from controller.shared import snapshot
 from controller.shared.layout import CorePhase, ProcessId
@@ -22,9 +23,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[SharedView]:
     """The memory of a machine that runs in this very process."""
     fd = create_memory(1, 1_000_000)
     view = SharedView.attach(fd, ProcessId.CORE)
-    own = Path(f"/proc/self/fd/{fd}")
-    assert own in [Path(f"/proc/self/fd/{path.name}") for path in running._memories()]
-    monkeypatch.setattr(running, "_memories", lambda: iter([own]))
+    own = Path(f"/proc/{os.getpid()}/fd/{fd}")
+    assert own in running.memories()
+    monkeypatch.setattr(running, "memories", lambda: iter([own]))
     yield view
     os.close(fd)
 
@@ -54,6 +55,18 @@ def test_a_memory_of_another_build_is_passed_over(machine: SharedView) -> None:
     machine.header["core_phase"] = CorePhase.RUNNING
     machine.header["layout"] = 0
     assert running.find_running() is None
+
+
+def test_the_console_finds_its_machine_and_tells_one_of_another_build(
+    machine: SharedView,
+) -> None:
+    with pytest.raises(NoMachine, match="no machine of this user is running"):
+        attach()
+    machine.header["pids"][ProcessId.SUPERVISOR] = os.getpid()
+    assert attach(os.getpid()).run == machine.run
+    machine.header["layout"] = 0
+    with pytest.raises(NoMachine, match=f"is of another build \\({os.getpid()}\\)"):
+        attach()
 
 
 def test_foldline_bus_shows_what_the_running_loop_counts(machine: SharedView) -> None:

@@ -7,7 +7,7 @@ from asyncua import ua
 
 from controller.gateway.opcua.registry import Refused
 from controller.shared.commands import CommandCode, CommandResult
-from controller.shared.jog import GUARD_TEXTS, Guard
+from controller.shared.refusal import Asked, refusal
 from controller.shared.view import SharedView
 
 ANSWER_S_MAX = 1.0
@@ -44,13 +44,19 @@ class Commands:
             raise Refused(Status.BadResourceUnavailable, str(error)) from error
         answer = await self._answer(sequence)
         if answer != CommandResult.ACCEPTED:
-            raise Refused(STATUS_OF[answer], f"{code.name}: {self._words(answer)}")
+            await self._younger_snapshot()
+            reason = refusal(self.view, Asked(code, station, index, value), answer)
+            raise Refused(STATUS_OF[answer], f"{code.name}: {reason}")
 
-    def _words(self, answer: CommandResult) -> str:
+    async def _younger_snapshot(self) -> None:
+        """Wait for what the machine says of its answer: an older snapshot names another reason."""
+        before, end_s = self._cycle(), time.monotonic() + ANSWER_S_MAX
+        while self._cycle() == before and time.monotonic() < end_s:
+            await asyncio.sleep(ANSWER_POLL_S)
+
+    def _cycle(self) -> int:
         machine = self.view.read_machine()
-        if answer == CommandResult.REFUSED_INTERLOCK and machine is not None:
-            return GUARD_TEXTS[Guard(int(machine["last_guard"]))]
-        return answer.name.lower()
+        return -1 if machine is None else int(machine["cycle"])
 
     async def _answer(self, sequence: int) -> CommandResult:
         end_s = time.monotonic() + ANSWER_S_MAX
