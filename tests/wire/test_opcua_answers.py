@@ -79,6 +79,8 @@ def test_a_machine_that_does_not_answer_is_told_from_one_that_is_silent(stage: S
         await eventually(lambda: not bench.gateway.view.core_alive(_now_ns()))
         assert (await call(node, bench, EXECUTE, "Hold"))["status"] == "BadNoCommunication"
         core.alive = True
+        # the Reset it did not hear it hears now, and not in the next scene
+        await eventually(lambda: core.machine["state"] == State.IDLE)
         await node("disconnect")
 
     play(stage, scene)
