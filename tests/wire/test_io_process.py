@@ -155,7 +155,7 @@ def test_an_unreachable_camera_stops_the_start_in_one_line(
     _, errors = process.communicate(timeout=300)
     os.close(memory_fd)
     assert process.returncode == EXIT_REFUSED
-    (line,) = errors.strip().splitlines()
+    (line,) = (line for line in errors.splitlines() if "niceness" not in line)  # root's alone
     assert f"station 0 STACK_CAMERA (127.0.0.1:{port}): expected an answer, found" in line
 
 
@@ -166,7 +166,7 @@ def test_while_the_machine_runs_a_lost_camera_stops_nobody(unreachable: tuple[Pa
     view.header["core_phase"] = CorePhase.RUNNING
     process = started(config, memory_fd)
     assert process.stderr is not None
-    assert "STACK_CAMERA" in process.stderr.readline()
+    assert any("STACK_CAMERA" in line for line in process.stderr)
     assert process.poll() is None
     process.terminate()
     assert process.wait(60) == 0
