@@ -249,3 +249,13 @@ def shift_master(master: Record, distance: float) -> None:
     master.position += distance
     master.phase_position += distance
     master.hold_position += distance
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def place_master(master: Record, position: float, speed: float) -> None:
+    """Put the master on a point where every slave is at rest; a jump of speed is harmless there."""
+    master.position = position
+    master.speed = speed
+    master.acceleration = 0.0
+    master.jerk = 0.0
+    master.planned = 0

@@ -1,9 +1,10 @@
 """Actions: what a switch or a routine's step does, beyond moving an axis."""
 
 from controller.shared.plan import Action, RoutineId
-from controller.station.feeders import discard, home_stage, pick, release, vacuum_off
+from controller.station.feeders import discard, home_stage
+from controller.station.grippers import drop, lay, pick, release, set_aside, vacuum_off, vacuum_on
 from controller.station.kernel import kernel
-from controller.station.player import place_master
+from controller.station.moves import master_of
 from controller.station.quality import (
     close_cell,
     close_wrapped,
@@ -14,9 +15,41 @@ from controller.station.quality import (
 )
 from controller.station.state import MoveClock
 from controller.station.web import cut_web, start_web, start_wrap, swap_fold, trail_web
-from drivers.image import AxisId
+from drivers.image import GRIPPER_COUNT, AxisId, Polarity
+from motion.master import place_master
 
 _TABLE_Z = int(AxisId.TABLE_Z)
+_POLARITIES = len(Polarity)
+
+
+@kernel
+def act(state, station_index, inputs, outputs, plan, action, index):
+    """Carry out one action of the plan."""
+    station = state.stations[station_index]
+    # a plan comes from another process: no index of it leads beyond a table
+    polarity = index if 0 <= index < _POLARITIES else 0
+    gripper = index if 0 <= index < GRIPPER_COUNT else 0
+    if action == Action.TOUCH_DOWN:
+        _touch_down(state, station_index, plan, polarity)
+    elif action == Action.FOLD:
+        swap_fold(station, plan)
+    elif action == Action.TRIGGER_STACK_CAMERA:
+        trigger_stack_camera(state, station_index)
+    elif action == Action.WRAP:
+        start_wrap(station)
+    elif action == Action.CUT:
+        cut_web(station)
+    elif action == Action.TRAIL:
+        trail_web(station)
+    elif action == Action.THREAD:
+        start_web(station, plan)
+    elif action == Action.VACUUM_ON:
+        vacuum_on(station, gripper)
+    elif action == Action.VACUUM_OFF:
+        vacuum_off(state, station_index, gripper)
+    else:
+        _handle_sheets(state, station_index, plan, action, polarity)
+        _finish_cell(state, station_index, inputs, outputs, plan, action, index)
 
 
 @kernel
@@ -33,80 +66,56 @@ def _touch_down(state, station_index, plan, polarity):
 
 
 @kernel
-def act(state, station_index, inputs, outputs, plan, action, index):
-    """Carry out one action of the plan."""
-    station = state.stations[station_index]
-    polarity = index if 0 <= index < 2 else 0
-    if action == Action.TOUCH_DOWN:
-        _touch_down(state, station_index, plan, polarity)
-    elif action == Action.FOLD:
-        swap_fold(station, plan)
+def _handle_sheets(state, station_index, plan, action, polarity):
+    """The actions of one arm and its stage."""
+    if action == Action.PICK:
+        pick(state, station_index, plan, polarity)
     elif action == Action.RELEASE:
         release(state, station_index, polarity)
-    elif action == Action.PICK:
-        pick(state, station_index, plan, polarity)
-    elif action == Action.TRIGGER_STACK_CAMERA:
-        trigger_stack_camera(state, station_index)
     elif action == Action.STAGE_HOME:
-        home_stage(station, plan, polarity)
-    elif action == Action.VACUUM_OFF:
-        if 0 <= index < station.grippers.size:
-            vacuum_off(state, station_index, index)
-    elif action == Action.VACUUM_ON:
-        if 0 <= index < station.grippers.size:
-            station.grippers[index].on = 1
+        home_stage(state.stations[station_index], plan, polarity)
     elif action == Action.DISCARD:
-        discard(station, polarity)
-    elif action == Action.WRAP:
-        start_wrap(station)
-    elif action == Action.CUT:
-        cut_web(station)
-    elif action == Action.THREAD:
-        start_web(station, plan)
-    else:
-        _change(state, station_index, inputs, outputs, plan, action, index)
+        discard(state.stations[station_index], polarity)
+    elif action == Action.SET_ASIDE:
+        set_aside(state, station_index, plan, polarity)
+    elif action == Action.DROP:
+        drop(state, station_index, polarity)
+    elif action == Action.LAY:
+        lay(state, station_index, polarity)
 
 
 @kernel
-def _change(state, station_index, inputs, outputs, plan, action, index):
+def _finish_cell(state, station_index, inputs, outputs, plan, action, index):
     """The actions that take a finished stack from the table to the conveyor."""
     station = state.stations[station_index]
     if action == Action.STACK_CLAMP:
         outputs.stack_clamp = index
-    elif action == Action.TRAIL:
-        trail_web(station)
     elif action == Action.HAND_OVER:
         hand_over(station)
-        _start_wrap_up(state, station)
+        begin_routine(state, station, station.wrap_up, MoveClock.WRAP_UP, RoutineId.WRAP_UP)
     elif action == Action.HIPOT:
         outputs.hipot_test = 1
     elif action == Action.CONVEYOR:
         outputs.conveyor = index
     elif action == Action.UNLOAD:
-        record = station.record
-        if index == 1:
-            record = station.wrapped
-        record.hipot_resistance_ohm = inputs.hipot_resistance_ohm
         outputs.hipot_test = 0
         if index == 1:
+            station.wrapped.hipot_resistance_ohm = inputs.hipot_resistance_ohm
             close_wrapped(state, station_index, plan, 0)
         else:
+            station.record.hipot_resistance_ohm = inputs.hipot_resistance_ohm
             end_dry_cycle(state, station, plan)
             close_cell(state, station_index, plan, 0)
 
 
 @kernel
-def begin_runner(state, runner, master, routine):
+def begin_routine(state, station, runner, clock, routine):
     """Put a runner before the first step of a routine; its master keeps its speed, all is at rest."""
     runner.routine = routine
+    runner.clock = clock
     runner.step = 0
-    runner.step_started = 0
+    runner.group = 0
     runner.step_since_ns = state.machine.time_ns
+    runner.active = 1
+    master = master_of(station, clock)
     place_master(master, 0.0, master.speed)
-
-
-@kernel
-def _start_wrap_up(state, station):
-    station.wrap_up.active = 1
-    station.wrap_up.clock = MoveClock.WRAP_UP
-    begin_runner(state, station.wrap_up, station.wrap_master, RoutineId.WRAP_UP)

@@ -12,9 +12,11 @@ from controller.shared.records import RECORDS_MAX
 from controller.shared.status import SequenceState
 from controller.station.alarms import alarm_while
 from controller.station.drives import all_enabled, all_homed
-from controller.station.feeders import arm_picked, arm_released, sheets_needed
+from controller.station.grippers import arm_picked, arm_released
 from controller.station.kernel import kernel
-from controller.station.player import moves_done
+from controller.station.moves import moves_done
+from controller.station.routine import present_run_on
+from controller.station.sheets import sheets_needed
 from controller.station.state import MoveClock
 from drivers.image import AxisId, BusState, Polarity
 
@@ -99,11 +101,7 @@ def _arms_clear(station, plan):
 @kernel
 def _tail_cut(station, plan):
     """False while the wrapping place is at the steps that nothing may stop: its cut."""
-    runner = station.wrap_up
-    routine = plan.routines[runner.routine]
-    if not runner.active or runner.step >= routine.step_count:
-        return True
-    return plan.steps[routine.first_step + runner.step].run_on == RunOn.NEVER
+    return present_run_on(plan, station.wrap_up) == RunOn.NEVER
 
 
 @kernel

@@ -14,17 +14,17 @@ from controller.shared.packml import Mode, State
 from controller.shared.status import SequenceState
 from controller.station.alarms import emit
 from controller.station.kernel import kernel
-from controller.station.player import cancel_moves, place_master
+from controller.station.moves import cancel_moves
 from controller.station.state import MoveClock, WebMode
 from controller.station.web import cut_web
 from drivers.cia402 import PowerState
 from drivers.image import AXIS_COUNT, AxisId
-from motion import move as solver
-from motion import velocity_move
 from motion.limits import Result
+from motion.master import place_master
+from motion.move import plan_move
 from motion.trajectory import evaluate
+from motion.velocity_move import plan_stop
 
-_solve, _plan_stop = solver.plan_move, velocity_move.plan_stop
 _ARM_X, _STAGE = int(AxisId.ANODE_ARM_X), int(AxisId.ANODE_STAGE_X)
 _LEFT_FINGER, _RIGHT_FINGER = int(AxisId.FINGER_LEFT_FRONT_IN), int(AxisId.FINGER_RIGHT_FRONT_IN)
 NEAR_M = 0.001
@@ -152,7 +152,7 @@ def _go(station, plan, axis, target_m, velocity_m_s):
     jog.target.position = target_m
     jog.target.velocity = 0.0
     jog.target.acceleration = 0.0
-    if _solve(jog.trajectory, jog.start, jog.target, jog.limits) != Result.OK:
+    if plan_move(jog.trajectory, jog.start, jog.target, jog.limits) != Result.OK:
         return False
     jog.end_m = target_m
     jog.started_s = station.clock_s
@@ -169,7 +169,7 @@ def stop_jog(station, plan):
     if not jog.active or jog.stopping:
         return
     _start_here(jog, station.axes[jog.axis], plan.axes[jog.axis], plan.jog_share)
-    _plan_stop(jog.trajectory, jog.start, jog.limits)
+    plan_stop(jog.trajectory, jog.start, jog.limits)
     jog.end_m = jog.trajectory.phases[jog.trajectory.count].position
     jog.started_s = station.clock_s
     jog.stopping = 1
@@ -196,7 +196,7 @@ def _station_waits(state, station):
 def _enter_manual(station):
     if station.status.sequence != SequenceState.MANUAL:
         station.status.sequence = SequenceState.MANUAL
-        cancel_moves(station, MoveClock.WRAP_UP if station.wrap_up.active else -1)
+        cancel_moves(station, MoveClock.WRAP_UP if station.wrap_up.active else MoveClock.NONE)
         place_master(station.master, 0.0, 0.0)
 
 

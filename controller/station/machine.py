@@ -1,21 +1,18 @@
-"""The machine: PackML from its table, commands answered, alarms' reactions obeyed."""
+"""The machine: PackML from its table, alarms' reactions obeyed."""
 
 import numpy as np
 
 from controller.shared.alarms import AlarmId, Reaction
-from controller.shared.commands import OVERRIDE_MIN, CommandCode, CommandResult
 from controller.shared.conditions import ConditionId
 from controller.shared.events import EventKind
-from controller.shared.packml import MODE_CHANGE_STATES, TRANSITIONS, Command, Mode, State
-from controller.shared.plan import RoutineId
+from controller.shared.packml import TRANSITIONS, Command, Mode, State
 from controller.shared.status import SequenceState
-from controller.station.alarms import emit, reset_alarms
-from controller.station.drives import FAULT_RESET_CYCLES, all_disabled, any_fault
-from controller.station.jog import answer_jog
+from controller.station.alarms import emit
+from controller.station.drives import all_disabled, any_fault
 from controller.station.kernel import kernel
 from controller.station.quality import close_cell, close_wrapped, reject_reason
-from controller.station.sequence import lead_in_done, start_routine
-from drivers.image import AXIS_COUNT, BusState
+from controller.station.sequence import lead_in_done
+from drivers.image import BusState
 
 _STATE_COUNT = max(State) + 1
 _NEXT = np.array(
@@ -25,23 +22,11 @@ _NEXT = np.array(
     ],
     np.int64,
 )
-_MODE_CHANGES = np.array([s in MODE_CHANGE_STATES for s in range(_STATE_COUNT)], np.uint8)
 _REACTIONS = np.zeros(len(Reaction), np.int64)
 _REACTIONS[Reaction.SUSPEND] = Command.SUSPEND
 _REACTIONS[Reaction.HOLD] = Command.HOLD
 _REACTIONS[Reaction.STOP] = Command.STOP
 _REACTIONS[Reaction.ABORT] = Command.ABORT
-
-# What must hold before drives may be powered: bits of the start inhibits.
-_BEFORE_POWER = (
-    ConditionId.EMERGENCY_STOP_OK,
-    ConditionId.SAFE_TORQUE_OFF_OK,
-    ConditionId.DOOR_CLOSED,
-    ConditionId.AIR_PRESSURE_OK,
-    ConditionId.BUS_OPERATIONAL,
-    ConditionId.PLAN_VALID,
-)
-_RESET_BITS = np.uint64(sum(1 << condition for condition in _BEFORE_POWER))
 
 
 @kernel
@@ -55,11 +40,9 @@ def start_machine(state):
     state.machine.state_since_ns = state.machine.time_ns
     state.machine.mode_since_ns = state.machine.time_ns
     for index in range(state.machine.station_count):
-        station = state.stations[index]
-        station.master.acceleration_max = 1.0
-        station.master.jerk_max = 1.0
-        station.status.plan_slot = 2 * index
-        station.status.next_plan_slot = -1
+        status = state.stations[index].status
+        status.plan_slot = 2 * index
+        status.next_plan_slot = -1
 
 
 @kernel
@@ -78,224 +61,12 @@ def change_state(state, command):
 
 
 @kernel
-def _begin_clearing(state):
-    """Reset faulted drives; what an alarm asked for in this very scan was before the reset."""
-    state.reaction = 0
-    for index in range(state.machine.station_count):
-        state.stations[index].off_path = 0
-        if any_fault(state.stations[index]):
-            state.stations[index].fault_reset = FAULT_RESET_CYCLES
-
-
-@kernel
-def _mode_fits(state, plans):
-    """Production is made in Production, a dry cycle never; by steps both may be run."""
-    mode = state.machine.mode
-    for index in range(state.machine.station_count):
-        status = state.stations[index].status
-        slot = status.next_plan_slot if status.next_plan_slot >= 0 else status.plan_slot
-        dry = plans[slot].dry != 0
-        if (mode == Mode.PRODUCTION and dry) or (mode == Mode.MAINTENANCE and not dry):
-            return False
-    return True
-
-
-@kernel
-def _packml_command(state, code, plans):
-    """Answer one of PackML's commands."""
-    inhibits = state.machine.start_inhibits
-    if code == CommandCode.START and not _mode_fits(state, plans):
-        return CommandResult.REFUSED_MODE
-    if code == CommandCode.START and inhibits != 0:
-        return CommandResult.REFUSED_INHIBITED
-    if code == CommandCode.RESET and inhibits & _RESET_BITS != 0:
-        return CommandResult.REFUSED_INHIBITED
-    if not change_state(state, code):
-        return CommandResult.REFUSED_STATE
-    if code == CommandCode.CLEAR:
-        _begin_clearing(state)
-        state.reaction = 0  # a cause that lasts asks again in the next cycle
-    if code == CommandCode.CLEAR or code == CommandCode.RESET or code == CommandCode.UNHOLD:
-        reset_alarms(state)
-    return CommandResult.ACCEPTED
-
-
-@kernel
-def _at_rest(state):
+def all_at_rest(state):
+    """True when every station rests."""
     for index in range(state.machine.station_count):
         if not state.stations[index].at_rest:
             return False
     return True
-
-
-@kernel
-def _set_mode(state, value):
-    if not (value == 1.0 or value == 2.0 or value == 3.0):
-        return CommandResult.REFUSED_VALUE
-    if not _MODE_CHANGES[state.machine.state] or not _at_rest(state):
-        return CommandResult.REFUSED_STATE
-    for index in range(state.machine.station_count):
-        state.stations[index].step_asked = 0
-    state.machine.mode = int(value)
-    state.machine.mode_since_ns = state.machine.time_ns
-    emit(state, EventKind.MODE_CHANGED, int(value), 0, -1, 0.0)
-    return CommandResult.ACCEPTED
-
-
-@kernel
-def _acknowledge_records(state, value):
-    counter = np.uint64(max(value, 0.0))
-    if counter > state.records_produced:
-        return CommandResult.REFUSED_VALUE
-    if counter > state.records_acknowledged:
-        state.records_acknowledged = counter
-    return CommandResult.ACCEPTED
-
-
-@kernel
-def _activate_plan(state, plans, index, value):
-    slot = int(value)
-    belongs = 0 <= index < state.machine.station_count and slot // 2 == index
-    if not belongs or slot < 0 or slot >= plans.size or not plans[slot].valid:
-        return CommandResult.REFUSED_VALUE
-    state.stations[index].status.next_plan_slot = slot
-    return CommandResult.ACCEPTED
-
-
-@kernel
-def _tell_setting(state, command):
-    emit(
-        state,
-        EventKind.SETTING_CHANGED,
-        command.code,
-        command.station,
-        command.index,
-        command.value,
-    )
-
-
-@kernel
-def _trim(state, plans, command):
-    """Live trims, bounded by the stage's range and the tension's warning band."""
-    index = command.station
-    if index < 0 or index >= state.machine.station_count or not command.value == command.value:
-        return CommandResult.REFUSED_VALUE
-    station = state.stations[index]
-    plan = plans[station.status.plan_slot]
-    if command.code == CommandCode.SET_TENSION_TRIM:
-        if abs(command.value) > plan.web.tension_warning_n:
-            return CommandResult.REFUSED_VALUE
-        station.status.tension_trim_n = command.value
-        _tell_setting(state, command)
-        return CommandResult.ACCEPTED
-    limit = plan.alignment.stage_range_rad if command.index == 2 else plan.alignment.stage_range_m
-    if command.index < 0 or command.index > 2 or abs(command.value) > 0.5 * limit:
-        return CommandResult.REFUSED_VALUE
-    if command.index == 2:
-        station.status.offset_trim_rad = command.value
-    else:
-        station.status.offset_trim_m[command.index] = command.value
-    _tell_setting(state, command)
-    return CommandResult.ACCEPTED
-
-
-@kernel
-def _manual(state, plans, command):
-    """STEP in a running machine, IDENTIFY in one that stands idle; both in Manual mode."""
-    index, current = command.station, state.machine.state
-    if index < 0 or index >= state.machine.station_count:
-        return CommandResult.REFUSED_VALUE
-    if state.machine.mode != Mode.MANUAL:
-        return CommandResult.REFUSED_MODE
-    station = state.stations[index]
-    if command.code == CommandCode.STEP:
-        if current != State.STARTING and current != State.EXECUTE and current != State.COMPLETING:
-            return CommandResult.REFUSED_STATE
-        if not station.step_asked:
-            station.step_asked = 1
-        return CommandResult.ACCEPTED
-    if current != State.IDLE or station.status.sequence != SequenceState.IDLE:
-        return CommandResult.REFUSED_STATE
-    plan = plans[station.status.plan_slot]
-    start_routine(state, index, plan, RoutineId.IDENTIFY)
-    return CommandResult.ACCEPTED
-
-
-@kernel
-def _scope(state, command):
-    index, axis = command.station, command.index
-    if index < 0 or index >= state.machine.station_count or axis < -1 or axis >= AXIS_COUNT:
-        return CommandResult.REFUSED_VALUE
-    state.scope_station = index
-    state.scope_axis = axis
-    return CommandResult.ACCEPTED
-
-
-@kernel
-def _open_cells(state):
-    """Cells in work, on the tables and at the wrapping places."""
-    count = 0
-    for index in range(state.machine.station_count):
-        count += state.stations[index].cell_open + state.stations[index].wrapped_open
-    return count
-
-
-@kernel
-def _answer(state, command, plans):
-    code = command.code
-    if 1 <= code <= 10:
-        return _packml_command(state, code, plans)
-    if code == CommandCode.SET_MODE:
-        return _set_mode(state, command.value)
-    if code == CommandCode.SET_SPEED_OVERRIDE:
-        if not OVERRIDE_MIN <= command.value <= 1.0:
-            return CommandResult.REFUSED_VALUE
-        state.machine.speed_override = command.value
-        _tell_setting(state, command)
-        return CommandResult.ACCEPTED
-    if code == CommandCode.SET_CELLS:
-        if not 0.0 <= command.value < 1e9:
-            return CommandResult.REFUSED_VALUE
-        state.machine.cells_requested = int(command.value)
-        state.cells_started = state.machine.cells_done + _open_cells(state)
-        if state.machine.cells_requested > 0:
-            state.machine.cells_requested += state.machine.cells_done
-        return CommandResult.ACCEPTED
-    if code == CommandCode.ACKNOWLEDGE_RECORDS:
-        return _acknowledge_records(state, command.value)
-    if code == CommandCode.ACTIVATE_PLAN:
-        return _activate_plan(state, plans, command.station, command.value)
-    if code == CommandCode.SET_TENSION_TRIM or code == CommandCode.SET_OFFSET_TRIM:
-        return _trim(state, plans, command)
-    if code == CommandCode.JOG or code == CommandCode.JOG_STEP or code == CommandCode.JOG_STOP:
-        return answer_jog(state, plans, command)
-    if code == CommandCode.STEP or code == CommandCode.IDENTIFY:
-        return _manual(state, plans, command)
-    if code == CommandCode.SCOPE:
-        return _scope(state, command)
-    if code == CommandCode.SHUT_DOWN:
-        state.shut_down_asked = 1
-        return CommandResult.ACCEPTED
-    return CommandResult.UNKNOWN
-
-
-@kernel
-def take_command(state, command, plans):
-    """Answer the command of this cycle, if there is one."""
-    if command.sequence == 0 or command.sequence == state.machine.last_command_sequence:
-        return
-    result = _answer(state, command, plans)
-    state.machine.last_command_sequence = command.sequence
-    state.machine.last_command_result = result
-    if command.code != CommandCode.ACKNOWLEDGE_RECORDS:
-        emit(
-            state,
-            EventKind.COMMAND,
-            command.code,
-            command.station,
-            command.source,
-            float(state.machine.last_command_result),
-        )
 
 
 @kernel
@@ -391,13 +162,15 @@ def _acting_done(state, plans):
         wanted = state.machine.cells_requested
         return wanted > 0 and state.machine.cells_done >= wanted and _every_station_idle(state)
     if current == State.HOLDING or current == State.SUSPENDING:
-        return _at_rest(state)
+        return all_at_rest(state)
     if current == State.UNHOLDING or current == State.UNSUSPENDING:
         return True
-    if current == State.STOPPING and _at_rest(state):
+    if current == State.STOPPING and all_at_rest(state):
         _close_cells(state, plans, False)
         return True
-    if current == State.ABORTING and (_at_rest(state) or _torque_gone(state) or _off_path(state)):
+    if current == State.ABORTING and (
+        all_at_rest(state) or _torque_gone(state) or _off_path(state)
+    ):
         _close_cells(state, plans, True)
         return _disabled(state)
     if current == State.CLEARING:

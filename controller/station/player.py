@@ -1,20 +1,17 @@
-"""The player: runs sections and routine steps over the virtual master's path time.
+"""The player: runs sections, cams over the virtual master's path time.
 
-A section plays cams; a routine plays one step at a time, each step a set of rest-to-rest moves over path
-time. So hold, stop, restart and override work in both alike, always along the path.
+So hold, stop, restart and override work everywhere alike, always along the path.
 """
 
 from math import inf
 
 from controller.shared.conditions import ConditionId
-from controller.shared.plan import GateKind, StepKind
+from controller.shared.plan import GateKind
 from controller.station.alarms import raise_alarm
 from controller.station.kernel import kernel
-from controller.station.moves import evaluate_move, move_ended, plan_move
-from controller.station.state import MoveClock
 from drivers.image import AXIS_COUNT, AxisId
 from motion.cam_table import evaluate_cam
-from motion.master import step_master_towards, stopping_distance
+from motion.master import place_master, step_master_towards, stopping_distance
 
 _ANODE_ARM_Z = int(AxisId.ANODE_ARM_Z)
 NOTHING = 0
@@ -22,16 +19,6 @@ PASSED_END = 1
 FULL_SPEED = 0.9999
 COMMIT_S = 0.01  # more than a few periods of deciding
 STEP_UNDER_WAY = 2
-
-
-@kernel
-def place_master(master, position, speed):
-    """Put the master on a point where every slave is at rest; a jump of speed is harmless there."""
-    master.position = position
-    master.speed = speed
-    master.acceleration = 0.0
-    master.jerk = 0.0
-    master.planned = 0
 
 
 @kernel
@@ -122,8 +109,6 @@ def step_ahead(station, section, target_speed, period_s):
     not held both are equal.
     """
     ahead, master = station.ahead, station.master
-    ahead.acceleration_max = master.acceleration_max
-    ahead.jerk_max = master.jerk_max
     if station.frozen and master.position < section.release_s:
         # not gripped yet: the arm waits with the master
         place_master(ahead, master.position, master.speed)
@@ -135,8 +120,6 @@ def step_ahead(station, section, target_speed, period_s):
 def step_late(station, section, target_speed, period_s):
     """Run the leaving arm's descent: with the master, or later, once its sheet is corrected."""
     late, master = station.late, station.master
-    late.acceleration_max = master.acceleration_max
-    late.jerk_max = master.jerk_max
     if master.position < section.late_from_s:
         place_master(late, master.position, master.speed)
     elif late.position <= section.late_from_s:
@@ -164,7 +147,7 @@ def arms_rest(station, plan):
     """True when the arms that run on clocks of their own stand, or wait where they rest."""
     section = plan.sections[station.status.section]
     ahead, late = station.ahead, station.late
-    if station.recovery.active and station.recovery.clock.speed != 0.0:
+    if station.recovery.active and station.recovery_master.speed != 0.0:
         return False
     arrived = ahead.speed == 0.0 or ahead.position >= max(section.ahead_s[0], section.ahead_s[1])
     down = late.speed == 0.0 or late.position >= section.late_to_s
@@ -240,6 +223,13 @@ def step_section(state, station_index, plan, target_speed, hold_s, period_s):
 
 
 @kernel
+def is_recovering(station, axis):
+    """The arm of a recovery moves by its routine, not by its cams."""
+    first = _ANODE_ARM_Z - 1 + 2 * station.recovery.polarity
+    return station.recovery.active != 0 and first <= axis <= first + 1
+
+
+@kernel
 def _cam_clock(station, section, axis):
     """Path time of a cam's axis, its speed and the speed's change: the master's, but for the arm that
     went ahead of a master standing at a gate; it waits where it rests. One that lost its sheet waits
@@ -279,102 +269,3 @@ def section_setpoints(station, plan):
         setpoint.position_m = base + scale * position
         setpoint.velocity_m_s = scale * d1 * speed
         setpoint.acceleration_m_s2 = scale * (d2 * speed * speed + d1 * change)
-
-
-@kernel
-def _target(step, position_m):
-    """Where a step's move leads; the changer's: to its nearest end, with index 1 to the other one."""
-    if step.axis != AxisId.CHANGER:
-        return step.position_m
-    far = position_m > 0.5 * step.position_m
-    return step.position_m if far != (step.index == 1) else 0.0
-
-
-@kernel
-def start_move(station, plan, step, clock, now_s):
-    """Start the move of one step at a path time of the clock it runs over."""
-    setpoint = station.axes[step.axis]
-    target_m = _target(step, setpoint.position_m)
-    plan_move(setpoint.move, setpoint.position_m, target_m, plan.axes[step.axis], now_s)
-    setpoint.move.clock = clock
-
-
-@kernel
-def start_moves(station, plan, first, count, clock, now_s):
-    """Start every MOVE of a step group at the present path time; returns how many steps it holds.
-
-    A group is a run of MOVEs closed by another kind of step or the routine's end.
-    """
-    for index in range(first, first + count):
-        if plan.steps[index].kind != StepKind.MOVE:
-            return index - first
-        start_move(station, plan, plan.steps[index], clock, now_s)
-    return count
-
-
-@kernel
-def group_done(station, plan, first, count):
-    """True when the moves of a step group are at their ends."""
-    for index in range(first, first + count):
-        if station.axes[plan.steps[index].axis].move.active:
-            return False
-    return True
-
-
-@kernel
-def is_stage(axis):
-    """Alignment stages move on the station's own clock: a correction goes on while the master waits."""
-    return AxisId.ANODE_STAGE_X <= axis <= AxisId.CATHODE_STAGE_THETA
-
-
-@kernel
-def is_recovering(station, axis):
-    """The arm of a recovery moves on the recovery's clock, not by its cams."""
-    first = _ANODE_ARM_Z - 1 + 2 * station.recovery.polarity
-    return station.recovery.active != 0 and first <= axis <= first + 1
-
-
-@kernel
-def moves_done(station, clock):
-    """True when no move over a routine's path time is under way."""
-    for axis in range(AXIS_COUNT):
-        move = station.axes[axis].move
-        if move.active and move.clock == clock and not is_stage(axis):
-            return False
-    return True
-
-
-@kernel
-def move_setpoints(station):
-    """Set every moving axis; a move that ended gives its axis back."""
-    for axis in range(AXIS_COUNT):
-        setpoint = station.axes[axis]
-        if not setpoint.move.active:
-            continue
-        master = station.master
-        if setpoint.move.clock == MoveClock.WRAP_UP:
-            master = station.wrap_master
-        now, speed, change = master.position, master.speed, master.acceleration
-        if is_stage(axis):
-            now, speed, change = station.clock_s, 1.0, 0.0
-        elif is_recovering(station, axis):
-            clock = station.recovery.clock
-            now, speed, change = clock.position, clock.speed, clock.acceleration
-        position, d1, d2 = evaluate_move(setpoint.move, now)
-        setpoint.position_m = position
-        setpoint.velocity_m_s = d1 * speed
-        setpoint.acceleration_m_s2 = d2 * speed * speed + d1 * change
-        if move_ended(setpoint.move, now):
-            setpoint.move.active = 0
-
-
-@kernel
-def cancel_moves(station, but_clock):
-    """Forget every move but those over one clock; setpoints stay where they are."""
-    for axis in range(AXIS_COUNT):
-        setpoint = station.axes[axis]
-        if setpoint.move.active and setpoint.move.clock == but_clock:
-            continue
-        setpoint.move.active = 0
-        setpoint.velocity_m_s = 0.0
-        setpoint.acceleration_m_s2 = 0.0

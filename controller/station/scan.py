@@ -1,6 +1,7 @@
 """One scan of the PLC program: a pure function of inputs, command and state."""
 
 from controller.shared.status import SequenceState
+from controller.station.commands import take_command
 from controller.station.conditions import (
     apply_interlocks,
     evaluate_conditions,
@@ -8,9 +9,11 @@ from controller.station.conditions import (
     watch_bus,
 )
 from controller.station.drives import read_drives, supervise_drives
-from controller.station.feeders import step_feeder, step_grippers
+from controller.station.feeders import step_feeder
+from controller.station.grippers import step_grippers
 from controller.station.kernel import kernel
-from controller.station.machine import start_machine, step_machine, take_command
+from controller.station.machine import start_machine, step_machine
+from controller.station.moves import limit_masters
 from controller.station.quality import read_stack_camera
 from controller.station.sequence import step_sequence
 from controller.station.setpoints import write_outputs
@@ -83,8 +86,7 @@ def advance(inputs, state, outputs, plans, index):
     reported, output = inputs.stations[index], outputs.stations[index]
     step_sequence(state, index, reported, output, plans, target_speed(state, station), period_s)
     plan = plans[station.status.plan_slot]
-    station.master.acceleration_max = plan.master_acceleration_1_s
-    station.master.jerk_max = plan.master_jerk_1_s2
+    limit_masters(station, plan)
     stacking = station.status.sequence == SequenceState.SECTION and station.status.sheet > 0
     step_web(state, index, reported, output, plan, stacking, period_s)
     write_outputs(station, output, plan)

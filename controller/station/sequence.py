@@ -9,36 +9,31 @@ from controller.shared.alarms import AlarmId
 from controller.shared.conditions import ConditionId
 from controller.shared.events import EventKind
 from controller.shared.packml import State
-from controller.shared.plan import Action, RoutineId, RunOn, SectionId, StepKind
+from controller.shared.plan import Action, RoutineId, SectionId
 from controller.shared.status import SequenceState
-from controller.station.actions import act, begin_runner
+from controller.station.actions import act, begin_routine
 from controller.station.alarms import emit, raise_alarm
 from controller.station.drives import all_enabled, all_homed, step_homing
-from controller.station.feeders import arm_picked
+from controller.station.grippers import arm_picked
 from controller.station.jog import step_jog
 from controller.station.kernel import kernel
 from controller.station.learned import take_plan
+from controller.station.moves import cancel_moves, move_setpoints
 from controller.station.player import (
     NOTHING,
     arms_rest,
-    cancel_moves,
     enter_section,
-    group_done,
-    move_setpoints,
-    moves_done,
-    place_master,
     section_setpoints,
     section_speed,
     skip_touch_down,
-    start_move,
-    start_moves,
     step_section,
 )
 from controller.station.quality import begin_dry_cycle, open_cell
 from controller.station.recovery import step_recovery
+from controller.station.routine import must_run_on, run_routine
 from controller.station.state import HomingPhase, MoveClock
 from drivers.image import AXIS_COUNT, AxisId, Polarity
-from motion.master import step_master
+from motion.master import place_master, step_master
 
 POWER_TIMEOUT_NS = 5_000_000_000
 HOMING_TIMEOUT_NS = 60_000_000_000
@@ -55,11 +50,10 @@ def start_routine(state, station_index, plan, routine):
     station.status.step = 0
     station.status.gate_condition = 0
     station.recovery.active = 0
-    station.runner.clock = MoveClock.ROUTINE
-    begin_runner(state, station.runner, station.master, routine)
+    begin_routine(state, station, station.runner, MoveClock.ROUTINE, routine)
     if routine == RoutineId.CLEAR:
         station.wrap_up.active = 0
-    cancel_moves(station, MoveClock.WRAP_UP if station.wrap_up.active else -1)
+    cancel_moves(station, MoveClock.WRAP_UP if station.wrap_up.active else MoveClock.NONE)
 
 
 @kernel
@@ -69,98 +63,9 @@ def _begin_section(station, plan, section, position_s):
 
 
 @kernel
-def _wait(state, station_index, runner, step):
-    """Wait for a condition; too long a wait is an alarm."""
-    station = state.stations[station_index]
-    # conditions are as old as this cycle's beginning: an action of this cycle is not in them
-    if state.machine.time_ns == runner.step_since_ns:
-        return 0
-    if step.condition == ConditionId.MOVES_DONE:
-        held = moves_done(station, runner.clock)
-    else:
-        held = station.status.conditions[step.condition] != 0
-    if runner.clock == MoveClock.ROUTINE:
-        station.status.gate_condition = 0 if held else step.condition
-    if not held and not station.status.conditions[ConditionId.RUNNING]:
-        runner.step_since_ns = state.machine.time_ns
-    waited = state.machine.time_ns - runner.step_since_ns
-    if not held and step.timeout_ns > 0 and waited > step.timeout_ns:
-        raise_alarm(state, station_index, AlarmId.GATE_TIMEOUT, -1)
-    return 1 if held else 0
-
-
-@kernel
-def _run_step(state, station_index, inputs, outputs, plan, runner, master):
-    """One routine step: starts what it does; returns how many steps are done with."""
-    station = state.stations[station_index]
-    routine = plan.routines[runner.routine]
-    first = routine.first_step + runner.step
-    step = plan.steps[first]
-    if step.kind == StepKind.ACTION:
-        act(state, station_index, inputs, outputs, plan, step.action, step.index)
-        return 1
-    if step.kind == StepKind.WAIT:
-        return _wait(state, station_index, runner, step)
-    if step.kind == StepKind.DWELL:
-        return 1 if state.machine.time_ns - runner.step_since_ns >= step.timeout_ns else 0
-    now_s, clock = master.position, runner.clock
-    if step.kind == StepKind.START:
-        start_move(station, plan, step, clock, now_s)
-        return 1
-    if not runner.step_started:
-        remaining = routine.step_count - runner.step
-        runner.step_started = start_moves(station, plan, first, remaining, clock, now_s)
-        return 0
-    return runner.step_started if group_done(station, plan, first, runner.step_started) else 0
-
-
-@kernel
-def must_run_on(state, station, plan, runner):
-    """True at a routine's step that a stop, or even an abort, lets come to its end.
-
-    Without power there is nothing that could run on.
-    """
-    routine = plan.routines[runner.routine]
-    if runner.step >= routine.step_count or not all_enabled(station):
-        return False
-    run_on = plan.steps[routine.first_step + runner.step].run_on
-    aborting = state.machine.state == State.ABORTING
-    return run_on >= RunOn.ABORT if aborting else run_on >= RunOn.STOP
-
-
-@kernel
 def _station_must_run_on(state, station, plan):
     in_routine = station.status.sequence == SequenceState.ROUTINE
     return in_routine and must_run_on(state, station, plan, station.runner)
-
-
-@kernel
-def _wrap_up_must_run_on(state, station, plan):
-    return station.wrap_up.active != 0 and must_run_on(state, station, plan, station.wrap_up)
-
-
-@kernel
-def _run_steps(state, station_index, inputs, outputs, plan, runner, master, speed):
-    """Run a routine's steps on, after its master and moves; True when the last one is done."""
-    station = state.stations[station_index]
-    routine = plan.routines[runner.routine]
-    if speed == 0.0 and not runner.step_started:
-        return False
-    # bounded: at most a routine's whole length of actions in one cycle
-    for _ in range(routine.step_count + 1):
-        if runner.step >= routine.step_count:
-            return True
-        done = _run_step(state, station_index, inputs, outputs, plan, runner, master)
-        if done == 0:
-            return False
-        waited = plan.steps[routine.first_step + runner.step].kind == StepKind.WAIT
-        runner.step += done
-        runner.step_started = 0
-        runner.step_since_ns = state.machine.time_ns
-        if waited and station.step_asked and runner.clock == MoveClock.ROUTINE:
-            station.step_asked = 0
-            return False
-    return False
 
 
 @kernel
@@ -171,9 +76,8 @@ def _run_routine(state, station_index, inputs, outputs, plan, speed, period_s):
         speed = state.machine.speed_override
     step_master(station.master, speed, period_s)
     move_setpoints(station)
-    runner, master = station.runner, station.master
-    ended = _run_steps(state, station_index, inputs, outputs, plan, runner, master, speed)
-    station.status.step = runner.step
+    ended = run_routine(state, station_index, inputs, outputs, plan, station.runner, speed)
+    station.status.step = station.runner.step
     return ended
 
 
@@ -185,15 +89,12 @@ def _run_wrap_up(state, station_index, inputs, outputs, plan, speed, period_s):
     if not runner.active or station.status.sequence < SequenceState.ROUTINE:
         place_master(master, 0.0, 0.0)
         return
-    if _wrap_up_must_run_on(state, station, plan):
+    if must_run_on(state, station, plan, runner):
         speed = state.machine.speed_override
     elif state.machine.state == State.RESETTING:
         speed = 0.0  # CLEAR is about to empty the place
-    master.acceleration_max = station.master.acceleration_max
-    master.jerk_max = station.master.jerk_max
     step_master(master, speed, period_s)
-    if _run_steps(state, station_index, inputs, outputs, plan, runner, master, speed):
-        runner.active = 0
+    if run_routine(state, station_index, inputs, outputs, plan, runner, speed):
         station.status.wrapping_cell = 0
     station.status.wrapping_step = runner.step
 
@@ -229,7 +130,7 @@ def _run_section(state, station_index, inputs, outputs, plan, speed, period_s):
     """Run the half fold on and change to what follows it."""
     station = state.stations[station_index]
     hold = inf
-    step_recovery(state, station_index, plan, speed, period_s)
+    step_recovery(state, station_index, inputs, outputs, plan, speed, period_s)
     if speed == 0.0:
         speed, hold = _stopping_speed(state, station, plan)
     speed = section_speed(plan, speed)
@@ -378,9 +279,7 @@ def _reset_station(state, station_index, plan):
     elif sequence == SequenceState.ROUTINE and station.status.routine != RoutineId.CLEAR:
         if not _station_must_run_on(state, station, plan):
             start_routine(state, station_index, plan, RoutineId.CLEAR)
-    elif (sequence == SequenceState.MANUAL and not station.jog.active) or (
-        sequence == SequenceState.IDLE and station.wrap_up.active
-    ):
+    elif _waits_to_be_cleared(station):
         start_routine(state, station_index, plan, RoutineId.CLEAR)
 
 
@@ -405,7 +304,7 @@ def _rests(state, station, plan):
     if sequence == SequenceState.SECTION and not arms_rest(station, plan):
         return False
     running_on = _station_must_run_on(state, station, plan)
-    return not (running_on or _wrap_up_must_run_on(state, station, plan))
+    return not (running_on or must_run_on(state, station, plan, station.wrap_up))
 
 
 @kernel
@@ -438,7 +337,7 @@ def step_sequence(state, station_index, inputs, outputs, plans, speed, period_s)
     elif sequence == SequenceState.SECTION:
         _run_section(state, station_index, inputs, outputs, plan, speed, period_s)
     elif sequence == SequenceState.OFF:
-        cancel_moves(station, -1)
+        cancel_moves(station, MoveClock.NONE)
     elif sequence == SequenceState.MANUAL:
         step_jog(state, station, plan)
     else:

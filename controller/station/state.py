@@ -39,8 +39,11 @@ class WebMode(IntEnum):
 class MoveClock(IntEnum):
     """The time that a move of a single axis runs over."""
 
+    NONE = -1
     ROUTINE = 0  # path time of the station's routine
     WRAP_UP = 1  # path time of the wrapping place
+    RECOVERY = 2  # path time of an arm's recovery
+    STATION = 3  # real time
 
 
 # What one cycle has to tell; publish moves it to the ring, the next scan starts it afresh.
@@ -61,7 +64,7 @@ MOVE_DTYPE = np.dtype(
         ("limits", LIMITS_DTYPE),
         ("trajectory", TRAJECTORY_DTYPE),
         ("started_s", np.float64),
-        ("clock", np.int32),  # MoveClock; alignment stages have the station's own
+        ("clock", np.int32),  # MoveClock
         ("active", np.uint8),
     ],
     align=True,
@@ -161,21 +164,6 @@ GRIPPER_STATE_DTYPE = np.dtype(
     align=True,
 )
 
-# One arm's recovery beside the standing master, on a clock of its own.
-RECOVERY_DTYPE = np.dtype(
-    [
-        ("clock", MASTER_DTYPE),
-        ("since_ns", np.int64),
-        ("polarity", np.int32),
-        ("routine", np.int32),
-        ("step", np.int32),
-        ("active", np.uint8),
-        ("running", np.uint8),  # a routine; else it waits for a camera
-        ("moving", np.uint8),
-    ],
-    align=True,
-)
-
 WEB_STATE_DTYPE = np.dtype(
     [
         ("mode", np.int32),
@@ -214,14 +202,24 @@ LEARNING_DTYPE = np.dtype(
     align=True,
 )
 
-# Who runs a routine: the station itself, or the wrapping place beside it.
+# Who runs a routine: the station itself, the wrapping place beside it, or an arm's recovery.
 RUNNER_DTYPE = np.dtype(
     [
         ("routine", np.int32),
         ("step", np.int32),
-        ("step_started", np.int32),  # how many steps the group under way has
+        ("group", np.int32),  # how many steps were started together, 0 before
         ("step_since_ns", np.int64),
         ("clock", np.int32),  # MoveClock
+        ("active", np.uint8),
+    ],
+    align=True,
+)
+
+# One arm's recovery beside the standing master.
+RECOVERY_DTYPE = np.dtype(
+    [
+        ("runner", RUNNER_DTYPE),  # active at a routine; else the recovery waits for a camera
+        ("polarity", np.int32),
         ("active", np.uint8),
     ],
     align=True,
@@ -238,6 +236,7 @@ STATION_STATE_DTYPE = np.dtype(
         ("late", MASTER_DTYPE),  # of the leaving arm's descent: it may wait for its sheet
         ("ahead", MASTER_DTYPE),  # of the arriving arm, while the master stands at a gate
         ("wrap_master", MASTER_DTYPE),  # of the wrapping place
+        ("recovery_master", MASTER_DTYPE),
         ("runner", RUNNER_DTYPE),
         ("wrap_up", RUNNER_DTYPE),
         ("recovery", RECOVERY_DTYPE),
