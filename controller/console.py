@@ -69,6 +69,8 @@ def status_text(view: SharedView) -> str | None:
         f"overruns {int(statistics['overruns'])}",
         *reasons(machine),
     ]
+    if int(station["wrapping_cell"]):
+        parts.insert(3, f"wrapping cell {int(station['wrapping_cell'])}")
     return " | ".join(parts)
 
 

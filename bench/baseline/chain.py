@@ -19,7 +19,6 @@ _RELEASED, _PICK, _PICKED = int(Op.RELEASED), int(Op.PICK), int(Op.PICKED)
 _ALIGN, _ALIGNED, _HOME = int(Op.ALIGN), int(Op.ALIGNED), int(Op.STAGE_HOME)
 _FOLD, _WEB, _JUMP = int(Op.FOLD), int(Op.WEB), int(Op.JUMP)
 _FULL, _CELL, _MORE, _END = int(Op.FULL), int(Op.CELL), int(Op.MORE), int(Op.END)
-_STAY = -1
 
 
 @kernel

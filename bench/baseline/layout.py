@@ -29,12 +29,11 @@ class Op(IntEnum):
     STAGE_HOME = 11  # stage `index`, if it is empty
     FOLD = 12  # the web's fold changes sides
     WEB = 13  # what the feed follows from here on: `index` is a WebMode
-    LAID = 14  # count the sheet of gripper `index`, if it held one
-    JUMP = 15  # go to line `index`
-    FULL = 16  # go to line `index` if `value` sheets or more are laid
-    CELL = 17  # a cell is done
-    MORE = 18  # go to line `index` if more cells are wanted
-    END = 19
+    JUMP = 14  # go to line `index`
+    FULL = 15  # go to line `index` if `value` sheets or more are laid
+    CELL = 16  # a cell is done
+    MORE = 17  # go to line `index` if more cells are wanted
+    END = 18
 
 
 class WebMode(IntEnum):

@@ -167,10 +167,6 @@ def _fill_web(record: np.void, station: StationSettings, recipe: RecipeSettings)
         "stroke_m": station.table.stroke_m,
         "roller_height_m": settings.roller_height_m,
         "roller_radius_m": settings.roller_radius_m,
-        "finger_height_m": station.fingers.down_m,
-        "layer_thickness_m": recipe.layer_thickness_m,
-        "stiffness_n": recipe.web_stiffness_n,
-        "free_span_m": settings.free_span_m,
         "guide_mass_kg": settings.guide_mass_kg,
         "feed_lag_s": settings.feed_lag_s,
         "dancer_gain_1_s": settings.dancer.gain_1_s,
@@ -234,7 +230,6 @@ def _fill_quality(record: np.void, recipe: RecipeSettings) -> None:
     anode_m = recipe.anode.overhang_m
     row["overhang_m"] = anode_m
     row["overhang_min_m"] = recipe.reject.overhang_min_m
-    row["separator_overhang_m"] = recipe.separator.overhang_m
     row["hipot_min_ohm"] = recipe.reject.hipot_min_ohm
     for polarity, extra in ((Polarity.ANODE, anode_m), (Polarity.CATHODE, 0.0)):
         row["sheet_half_length_m"][polarity] = 0.5 * cathode.length_x_m + extra
@@ -244,7 +239,7 @@ def _fill_quality(record: np.void, recipe: RecipeSettings) -> None:
 def _fill_parameters(
     record: np.void, machine: MachineSettings, station: StationSettings, recipe: RecipeSettings
 ) -> None:
-    vacuum, thickness = record["vacuum"], (recipe.anode.thickness_m, recipe.cathode.thickness_m)
+    vacuum, thickest_m = record["vacuum"], max(recipe.anode.thickness_m, recipe.cathode.thickness_m)
     record["sheets"] = recipe.sheets
     record["sheet_mass_kg"] = recipe.stack_mass_kg / recipe.sheets
     record["table_end_m"] = (-0.5 * station.table.stroke_m, 0.5 * station.table.stroke_m)
@@ -266,8 +261,7 @@ def _fill_parameters(
     vacuum["released_pa"] = station.vacuum.released_pa
     vacuum["timeout_ns"] = int(station.vacuum.timeout_s * 1e9)
     vacuum["release_late_ns"] = int(RELEASE_LATE * station.vacuum.off_time_s * 1e9)
-    vacuum["sheet_thickness_m"] = thickness
-    vacuum["double_sheet_m"] = station.vacuum.double_sheet_ratio * max(thickness)
+    vacuum["double_sheet_m"] = station.vacuum.double_sheet_ratio * thickest_m
     _fill_axes(record, station)
     _fill_web(record, station, recipe)
     _fill_alignment(record, station)

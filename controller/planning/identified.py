@@ -59,5 +59,6 @@ def _identified(station: StationSettings, row: np.void) -> tuple[StationSettings
         "damping": float(row["damping"]),
         "tolerance": min(mode.tolerance, float(row["tolerance"])),
     }
-    word = f"{station.name}: identified mode {found:.2f} Hz +-{values['tolerance']:.1%}"
+    day = time.strftime("%Y-%m-%d", time.localtime(float(row["identified_s"])))
+    word = f"{station.name}: identified mode {found:.2f} Hz +-{values['tolerance']:.1%} of {day}"
     return station.model_copy(update={"table_mode": mode.model_copy(update=values)}), word

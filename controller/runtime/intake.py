@@ -240,17 +240,3 @@ def _copy_plan_words(shared, target, copy):
         copy.xor ^= word
         copy.weight *= WEIGHT
     copy.word = last
-
-
-@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
-def load_plans(memory, plans, loop):
-    """Copy every whole plan out of the shared memory at once, before the loop starts."""
-    for k in range(PLAN_SLOTS * loop.station_count):
-        station, slot = k // PLAN_SLOTS, k % PLAN_SLOTS
-        shared = address_of(memory.stations[station].plans[slot])
-        target = address_of(plans[k])
-        sequence = try_read_sealed(shared, target, _PLAN_WORDS)
-        loop.plans_loaded[station, slot] = sequence
-        memory.stations[station].plans_loaded[slot] = sequence
-        if sequence == _ZERO:
-            plans[k].valid = 0

@@ -116,7 +116,6 @@ def run(wait, exchange, scan, image, context, state, plans, memory, loop, max_cy
         trace.record_outputs(image.outputs, loop)
         trace.fold_image(image, loop)
         answer_command(state, memory, loop)
-        loop.statistics.heartbeat_ns = start_ns
         publish(image, state, memory, loop, start_ns)
         count_phases(loop.statistics, start_ns, taken_ns, scanned_ns, monotonic_ns())
         loop.deadline_ns += loop.period_ns + steering(image.inputs.bus, loop, code)

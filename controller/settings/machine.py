@@ -95,17 +95,15 @@ class VacuumSettings(Settings):
 
 
 class StageSettings(Settings):
-    """Alignment stage: the range and the duration of a correction."""
+    """Alignment stage: the range of a correction."""
 
     range_m: float = bounded(1e-4, 0.02)
     range_rad: float = bounded(1e-4, 0.2)
-    move_time_s: float = bounded(0.002, 1.0)
 
 
 class SheetCameraSettings(Settings):
     """Camera under a stage: latency, retries, noise, and what counts as an outlier."""
 
-    latency_median_s: float = bounded(0.001, 1.0)
     latency_late_s: float = bounded(0.001, 2.0)
     timeout_s: float = bounded(0.01, 5.0)
     retries: int = bounded(0, 10)
@@ -136,7 +134,6 @@ class DancerSettings(Settings):
     mass_kg: float = bounded(0.01, 5.0)
     stiffness_n_m: float = bounded(0.0, 5e3)
     damping_n_s_m: float = bounded(0.0, 500.0)
-    centre_band_m: float = bounded(1e-4, 0.1)
     limit_m: float = bounded(1e-3, 0.3)
     gain_1_s: float = bounded(0.0, 100.0)  # feed speed for a metre off centre
 
@@ -147,7 +144,6 @@ class LoopSettings(Settings):
     length_m: float = bounded(0.01, 2.0)
     gain_1_s: float = bounded(0.0, 100.0)
     roll_radius_min_m: float = bounded(0.01, 0.5)
-    roll_radius_max_m: float = bounded(0.02, 1.0)
 
 
 class EdgeSettings(Settings):

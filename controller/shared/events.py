@@ -21,9 +21,8 @@ class EventKind(IntEnum):
     RECOVERED = 8  # code: AlarmId
     PLAN_ACTIVATED = 9  # code: slot
     OVERRUN = 10  # value: periods missed
-    CORE_STARTED = 11
     CORE_STOPPED = 12
-    ROLL_CHANGED = 13
+    ROLL_CHANGED = 13  # value: radius of the new roll, m
     SETTING_CHANGED = 14  # code: CommandCode; index: its index; value: the new value
     JOG_REFUSED = 15  # code: jog.Guard; index: axis
 

@@ -185,10 +185,6 @@ WEB_PARAMETERS_DTYPE = np.dtype(
         ("stroke_m", np.float64),
         ("roller_height_m", np.float64),
         ("roller_radius_m", np.float64),
-        ("finger_height_m", np.float64),
-        ("layer_thickness_m", np.float64),
-        ("stiffness_n", np.float64),  # EA
-        ("free_span_m", np.float64),
         ("guide_mass_kg", np.float64),
         ("feed_lag_s", np.float64),
         ("dancer_gain_1_s", np.float64),
@@ -244,7 +240,6 @@ VACUUM_PARAMETERS_DTYPE = np.dtype(
         ("timeout_ns", np.int64),
         ("release_late_ns", np.int64),
         ("double_sheet_m", np.float64),
-        ("sheet_thickness_m", np.float64, (2,)),
     ],
     align=True,
 )
@@ -253,7 +248,6 @@ QUALITY_PARAMETERS_DTYPE = np.dtype(
     [
         ("overhang_m", np.float64),  # nominal, anode over cathode
         ("overhang_min_m", np.float64),
-        ("separator_overhang_m", np.float64),
         ("hipot_min_ohm", np.float64),
         ("sheet_half_length_m", np.float64, (2,)),  # x, by polarity
         ("sheet_half_width_m", np.float64, (2,)),  # y, by polarity

@@ -33,7 +33,6 @@ MACHINE_STATUS_DTYPE = np.dtype(
         ("state", np.int32),  # packml.State
         ("mode", np.int32),  # packml.Mode
         ("state_since_ns", np.int64),
-        ("mode_since_ns", np.int64),
         ("stop_reason", np.int32),  # AlarmId of the first-out
         ("last_command_sequence", np.uint64),
         ("last_command_result", np.int32),  # commands.CommandResult
@@ -83,7 +82,6 @@ STATION_STATUS_DTYPE = np.dtype(
         ("master_speed", np.float64),
         ("cell", np.int64),  # number of the cell in work, 0 without
         ("wrapping_cell", np.int64),  # number of the cell at the wrapping place
-        ("wrapping_step", np.int32),
         ("sheet", np.int32),  # sheets laid in it
         ("sheets", np.int32),
         ("seconds_per_sheet", np.float64),  # of the last whole pair
@@ -147,7 +145,6 @@ STATISTICS_DTYPE = np.dtype(
         ("last_ns", np.int64, (Phase.COUNT,)),
         ("max_ns", np.int64, (Phase.COUNT,)),
         ("over_100_us", np.int64),
-        ("heartbeat_ns", np.int64),
     ],
     align=True,
 )

@@ -73,7 +73,7 @@ def _handle_sheets(state, station_index, plan, action, polarity):
     elif action == Action.RELEASE:
         release(state, station_index, polarity)
     elif action == Action.STAGE_HOME:
-        home_stage(state.stations[station_index], plan, polarity)
+        home_stage(state, station_index, plan, polarity)
     elif action == Action.DISCARD:
         discard(state.stations[station_index], polarity)
     elif action == Action.SET_ASIDE:

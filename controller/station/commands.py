@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from controller.shared.alarms import AlarmId
 from controller.shared.commands import OVERRIDE_MIN, CommandCode, CommandResult
 from controller.shared.conditions import ConditionId
 from controller.shared.events import EventKind
+from controller.shared.layout import SOURCE_OVERRUN
 from controller.shared.packml import MODE_CHANGE_STATES, Mode, State
 from controller.shared.plan import RoutineId
 from controller.shared.status import SequenceState
-from controller.station.alarms import emit, reset_alarms
+from controller.station.alarms import emit, raise_alarm, reset_alarms
 from controller.station.drives import FAULT_RESET_CYCLES, any_fault
 from controller.station.jog import answer_jog
 from controller.station.kernel import kernel
@@ -80,7 +82,6 @@ def _set_mode(state, value):
     for index in range(state.machine.station_count):
         state.stations[index].step_asked = 0
     state.machine.mode = int(value)
-    state.machine.mode_since_ns = state.machine.time_ns
     emit(state, EventKind.MODE_CHANGED, int(value), 0, -1, 0.0)
     return CommandResult.ACCEPTED
 
@@ -230,6 +231,8 @@ def take_command(state, command, plans):
     result = _answer(state, command, plans)
     state.machine.last_command_sequence = command.sequence
     state.machine.last_command_result = result
+    if command.source == SOURCE_OVERRUN and result == CommandResult.ACCEPTED:
+        raise_alarm(state, 0, AlarmId.CYCLE_OVERRUN, -1)
     if command.code != CommandCode.ACKNOWLEDGE_RECORDS:
         emit(
             state,

@@ -82,12 +82,12 @@ def reject_sheet(state, station_index, plan, polarity, alarm):
 
 
 @kernel
-def _move_stage(station, plan, polarity, x_m, y_m, theta_rad):
+def _move_stage(state, station_index, plan, polarity, x_m, y_m, theta_rad):
     """A correction goes on while the master waits: the stage moves in real time."""
     first = _STAGE + 3 * polarity
-    start_move(station, plan, first, x_m, MoveClock.STATION)
-    start_move(station, plan, first + 1, y_m, MoveClock.STATION)
-    start_move(station, plan, first + 2, theta_rad, MoveClock.STATION)
+    start_move(state, station_index, plan, first, x_m, MoveClock.STATION)
+    start_move(state, station_index, plan, first + 1, y_m, MoveClock.STATION)
+    start_move(state, station_index, plan, first + 2, theta_rad, MoveClock.STATION)
 
 
 @kernel
@@ -113,15 +113,15 @@ def start_correction(state, station_index, plan, polarity):
     status.correction_x_m[polarity] = shift_x
     status.correction_y_m[polarity] = shift_y
     status.correction_theta_rad[polarity] = turn
-    _move_stage(station, plan, polarity, shift_x, shift_y, turn)
+    _move_stage(state, station_index, plan, polarity, shift_x, shift_y, turn)
     feeder.correcting = 1
     return True
 
 
 @kernel
-def home_stage(station, plan, polarity):
+def home_stage(state, station_index, plan, polarity):
     """Send a stage back to its centre."""
-    _move_stage(station, plan, polarity, 0.0, 0.0, 0.0)
+    _move_stage(state, station_index, plan, polarity, 0.0, 0.0, 0.0)
 
 
 @kernel

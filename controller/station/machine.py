@@ -38,7 +38,6 @@ def start_machine(state):
     state.machine.speed_override = 1.0
     state.scope_axis = -1
     state.machine.state_since_ns = state.machine.time_ns
-    state.machine.mode_since_ns = state.machine.time_ns
     for index in range(state.machine.station_count):
         status = state.stations[index].status
         status.plan_slot = 2 * index

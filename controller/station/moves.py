@@ -1,5 +1,7 @@
 """Moves of single axes: the time-optimal trajectories of `motion`, over a master's path time or real time."""
 
+from controller.shared.alarms import AlarmId
+from controller.station.alarms import raise_alarm
 from controller.station.kernel import kernel
 from controller.station.state import MoveClock
 from drivers.image import AXIS_COUNT
@@ -33,8 +35,9 @@ def limit_masters(station, plan):
 
 
 @kernel
-def start_move(station, plan, axis, target_m, clock):
+def start_move(state, station_index, plan, axis, target_m, clock):
     """Start the fastest move of an axis from rest to rest, now on the clock that it runs over."""
+    station = state.stations[station_index]
     setpoint, limits = station.axes[axis], plan.axes[axis]
     move, share = setpoint.move, limits.move_speed
     move.limits.velocity = limits.velocity_max_m_s * share
@@ -52,6 +55,8 @@ def start_move(station, plan, axis, target_m, clock):
     move.started_s = station.clock_s if in_real_time else master_of(station, clock).position
     move.clock = clock
     move.active = 1 if code == Result.OK else 0
+    if code != Result.OK:
+        raise_alarm(state, station_index, AlarmId.MOTION_REFUSED, axis)
 
 
 @kernel

@@ -1,8 +1,9 @@
 """The roll: its unwind keeps the loop, its radius is measured by what comes off it, its end is foreseen."""
 
 from controller.shared.alarms import AlarmId
+from controller.shared.events import EventKind
 from controller.shared.status import SequenceState
-from controller.station.alarms import alarm_while
+from controller.station.alarms import alarm_while, emit
 from controller.station.kernel import kernel
 from controller.station.state import WebMode
 from drivers.image import AxisId
@@ -18,14 +19,20 @@ CELLS_HYSTERESIS = 0.5
 
 @kernel
 def _radius(station, inputs, plan):
-    """The roll's radius: the estimate, or the coarse sensor while there is none that fits it."""
-    known, seen = station.learned.roll_radius_m, inputs.roll_radius_m
-    if known > 0.0 and abs(seen - known) > NEW_ROLL_SHARE * known:
+    """The roll's radius: the estimate, or the coarse sensor while there is none."""
+    known = station.learned.roll_radius_m
+    return max(known if known > 0.0 else inputs.roll_radius_m, plan.web.roll_radius_min_m)
+
+
+@kernel
+def _watch_roll(state, station_index, seen_m):
+    """A sensor far from the estimate shows another roll; one that shows nothing is not there yet."""
+    station = state.stations[station_index]
+    known_m = station.learned.roll_radius_m
+    if seen_m > 0.0 and known_m > 0.0 and abs(seen_m - known_m) > NEW_ROLL_SHARE * known_m:
         station.learned.roll_radius_m = 0.0
         station.web.roll_marked = 0
-    if station.learned.roll_radius_m > 0.0:
-        seen = station.learned.roll_radius_m
-    return max(seen, plan.web.roll_radius_min_m)
+        emit(state, EventKind.ROLL_CHANGED, 0, station_index, -1, seen_m)
 
 
 @kernel
@@ -80,6 +87,7 @@ def step_unwind(station, inputs, plan, fed_m, feed_velocity, period_s):
 def supervise_roll(state, station_index, inputs, plan):
     """Say how much web is left, in metres and cells, and announce its end in time."""
     station = state.stations[station_index]
+    _watch_roll(state, station_index, inputs.roll_radius_m)
     radius, core = _radius(station, inputs, plan), plan.web.roll_radius_min_m
     left = PI * (radius * radius - core * core) / plan.web.separator_thickness_m
     station.status.roll_radius_m = radius

@@ -16,13 +16,15 @@ from controller.station.moves import moves_done, start_move
 from controller.station.state import MoveClock
 from drivers.image import AxisId
 
+_NEVER = int(RunOn.NEVER)
+
 
 @kernel
 def present_run_on(plan, runner):
     """What the step that a runner is at does not stop for."""
     routine = plan.routines[runner.routine]
     if not runner.active or runner.step >= routine.step_count:
-        return RunOn.NEVER
+        return _NEVER
     return plan.steps[routine.first_step + runner.step].run_on
 
 
@@ -47,18 +49,19 @@ def _target(step, position_m):
 
 
 @kernel
-def _start_step(station, plan, step, clock):
-    start_move(station, plan, step.axis, _target(step, station.axes[step.axis].position_m), clock)
+def _start_step(state, station_index, plan, step, clock):
+    position_m = state.stations[station_index].axes[step.axis].position_m
+    start_move(state, station_index, plan, step.axis, _target(step, position_m), clock)
 
 
 @kernel
-def _start_group(station, plan, first, count, clock):
+def _start_group(state, station_index, plan, first, count, clock):
     """Start a run of MOVEs, closed by another kind of step or the routine's end; how many they are."""
     for index in range(first, first + count):
         step = plan.steps[index]
         if step.kind != StepKind.MOVE:
             return index - first
-        _start_step(station, plan, step, clock)
+        _start_step(state, station_index, plan, step, clock)
     return count
 
 
@@ -106,11 +109,11 @@ def _run_step(state, station_index, inputs, outputs, plan, runner):
     if step.kind == StepKind.DWELL:
         return 1 if state.machine.time_ns - runner.step_since_ns >= step.timeout_ns else 0
     if step.kind == StepKind.START:
-        _start_step(station, plan, step, runner.clock)
+        _start_step(state, station_index, plan, step, runner.clock)
         return 1
     if not runner.group:
         remaining = routine.step_count - runner.step
-        runner.group = _start_group(station, plan, first, remaining, runner.clock)
+        runner.group = _start_group(state, station_index, plan, first, remaining, runner.clock)
         return 0
     return runner.group if _group_done(station, plan, first, runner.group) else 0
 

@@ -96,7 +96,6 @@ def _run_wrap_up(state, station_index, inputs, outputs, plan, speed, period_s):
     step_master(master, speed, period_s)
     if run_routine(state, station_index, inputs, outputs, plan, runner, speed):
         station.status.wrapping_cell = 0
-    station.status.wrapping_step = runner.step
 
 
 @kernel

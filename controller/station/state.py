@@ -181,6 +181,7 @@ WEB_STATE_DTYPE = np.dtype(
         ("tension_max_n", np.float64),
         ("acceleration_m_s2", np.float64),  # of the free web, a cycle ago
         ("taut_ns", np.int64),  # last seen so
+        ("on_target_ns", np.int64),
         ("wrap_start_rad", np.float64),
         ("turn_start_rad", np.float64),  # of the changer
         ("deflection_m", np.float64),  # of the load behind the table's encoder, predicted

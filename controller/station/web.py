@@ -25,6 +25,7 @@ MEAN_AGE_MAX_NS = 100_000_000  # of a reading that the mean tension follows
 MEAN_TRIM_SHARE = 0.1  # of the dancer's force, that load-cell feedback may use
 SLACK_SHARE = 0.1  # of the set tension: less is none
 SLACK_NS = 20_000_000
+OFF_TARGET_NS = 200_000_000  # about a fold: what comes and goes inside of one is no warning
 
 _LEARNER = int(Learner.TENSION)
 
@@ -263,6 +264,12 @@ def supervise_web(state, station_index, inputs, plan, stacking):
     alarm_while(state, station_index, AlarmId.WEB_EDGE, -1, off_edge)
     outside = tension < limits.tension_min_n or tension > limits.tension_max_n
     alarm_while(state, station_index, AlarmId.TENSION_OUT_OF_LIMITS, -1, stacking and outside)
+    now = state.machine.time_ns
+    off_n = abs(tension - limits.tension_n - station.status.tension_trim_n)
+    if not stacking or off_n <= limits.tension_warning_n:
+        web.on_target_ns = now
+    off_target = now - web.on_target_ns > OFF_TARGET_NS
+    alarm_while(state, station_index, AlarmId.TENSION_WARNING, -1, off_target)
     if not stacking:
         return
     at_stop = abs(inputs.dancer_position_m) > limits.dancer_limit_m
@@ -270,7 +277,6 @@ def supervise_web(state, station_index, inputs, plan, stacking):
         raise_alarm(state, station_index, AlarmId.WEB_BREAK, -1)
     elif at_stop:
         raise_alarm(state, station_index, AlarmId.DANCER_LIMIT, _DANCER)
-    now = state.machine.time_ns
     if tension > SLACK_SHARE * limits.tension_n or web.tension_count == 0:
         web.taut_ns = now
     elif now - web.taut_ns > SLACK_NS:

@@ -8,7 +8,6 @@ from drivers.ethercat.link import LINK_DTYPE
 from drivers.ethercat.process_data import pack, unpack
 from drivers.ethercat.system_calls import (
     DONT_WAIT,
-    errno,
     monotonic_ns,
     recv,
     send,
@@ -28,7 +27,6 @@ def send_frames(link):
         length = link.frames[k].length
         if send(link.descriptor, transmit.ctypes.data, length, DONT_WAIT) != length:
             link.send_errors += 1
-            link.last_errno = errno()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -83,7 +81,6 @@ def exchange(image, context):
     pack(link, image.outputs)
     stamp(link)
     start_ns = monotonic_ns(time, time.ctypes.data)
-    link.sent_ns = start_ns
     send_frames(link)
     receive_until(link, start_ns, start_ns + link.reply_timeout_ns)
     link.round_trip_ns = monotonic_ns(time, time.ctypes.data) - start_ns

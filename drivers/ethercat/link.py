@@ -122,7 +122,6 @@ LINK_DTYPE = np.dtype(
         ("frames_malformed", np.uint32),
         ("working_counter_errors", np.uint32),
         ("send_errors", np.uint32),
-        ("last_errno", np.int32),
         ("misses_in_a_row", np.uint32),
         ("misses_in_a_row_max", np.uint32),
         ("working_counter", np.int32),
@@ -133,7 +132,6 @@ LINK_DTYPE = np.dtype(
         ("good", np.uint8),
         ("reference_time_ns", np.int64),
         ("clock_offset_ns", np.int64),
-        ("sent_ns", np.int64),
         ("round_trip_ns", np.int64),
         # scratch for the system calls
         ("poll", np.int64, (1,)),

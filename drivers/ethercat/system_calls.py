@@ -2,35 +2,17 @@
 
 from typing import Any
 
-from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
 
 _LONG, _INT = types.int64, types.int32
 ppoll: Any = types.ExternalFunction("ppoll", _INT(_LONG, _LONG, _LONG, _LONG))
 send: Any = types.ExternalFunction("send", _LONG(_INT, _LONG, _LONG, _INT))
 recv: Any = types.ExternalFunction("recv", _LONG(_INT, _LONG, _LONG, _INT))
 clock_gettime: Any = types.ExternalFunction("clock_gettime", _INT(_INT, _LONG))
-_errno_location: Any = types.ExternalFunction("__errno_location", _LONG())
 
 DONT_WAIT = 0x40
 POLL_IN = 0x0001
 CLOCK_MONOTONIC = 1
-
-
-@intrinsic
-def _load_i32(typingctx: Any, address: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], ir.IntType(32).as_pointer())
-        return builder.load(pointer)
-
-    return types.int32(types.int64), codegen
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def errno():
-    """Return the calling thread's errno."""
-    return _load_i32(_errno_location())
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

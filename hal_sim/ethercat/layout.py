@@ -133,8 +133,6 @@ SEGMENT_DTYPE = np.dtype(
         ("sync_late_ns", np.int64),
         ("frames", np.int64),
         ("malformed", np.int64),
-        ("last_logical_ns", np.int64),
-        ("outputs_written", np.uint8),
     ],
     align=True,
 )

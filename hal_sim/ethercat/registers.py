@@ -114,7 +114,6 @@ def _close_area(segment, slave, number, address, size, now_ns):
     elif number == slave.output_manager:
         slave.outputs_ns = now_ns
         slave.outputs_seen = slave.outputs_fresh = 1
-        segment.outputs_written = 1
         check_sync(segment, slave, now_ns)
 
 

@@ -60,7 +60,6 @@ CELL_DTYPE = np.dtype(
         ("doubles", np.int32),
         ("first_ns", np.int64),
         ("last_ns", np.int64),
-        ("unloaded_ns", np.int64),
         ("overhang_min_m", np.float64, (4,)),
         ("wraps", np.float64),
         ("tension", TENSION_DTYPE),

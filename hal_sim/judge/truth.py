@@ -264,7 +264,6 @@ def record_unloading(
     row.doubles = captured.doubles
     row.first_ns = captured.first_ns
     row.last_ns = captured.last_ns
-    row.unloaded_ns = judge.now_ns
     for edge in range(4):
         row.overhang_min_m[edge] = captured.overhang_min_m[edge]
     row.wraps = wraps

@@ -23,6 +23,7 @@ from controller.gateway.opcua.certificates import (
 )
 from controller.gateway.opcua.lockout import (
     ACCOUNT_FAILURES_MAX,
+    FORGET_S,
     LOCK_FIRST_S,
     LOCK_MAX_S,
     PAIR_FAILURES_MAX,
@@ -99,6 +100,19 @@ def test_guessing_is_locked_out_and_the_lock_grows() -> None:
     now[0] += LOCK_MAX_S
     lockout.succeeded("anna", "10.0.0.1")
     assert not lockout.is_locked("anna", "10.0.0.1")
+
+
+def test_failures_of_long_ago_are_forgotten() -> None:
+    now = [0.0]
+    lockout = Lockout(lambda: now[0])
+    for _ in range(PAIR_FAILURES_MAX - 1):
+        lockout.failed("anna", "10.0.0.1")
+    now[0] += FORGET_S + 1.0
+    lockout.failed("anna", "10.0.0.1")
+    assert not lockout.is_locked("anna", "10.0.0.1")
+    for _ in range(PAIR_FAILURES_MAX - 1):
+        lockout.failed("anna", "10.0.0.1")
+    assert lockout.is_locked("anna", "10.0.0.1")
 
 
 def test_a_source_and_an_account_are_locked_too() -> None:

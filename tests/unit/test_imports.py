@@ -47,7 +47,6 @@ ALLOWED: dict[str, dict[str, str]] = {
     "drivers": {
         "numpy": "*",
         "numba": "*",
-        "llvmlite": "ethercat/system_calls.py",
         "pysoem": "ethercat/*",
         "pymodbus": "modbus/*",
     },

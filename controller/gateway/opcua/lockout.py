@@ -7,7 +7,7 @@ PAIR_FAILURES_MAX = 5
 SOURCE_FAILURES_MAX = 20
 ACCOUNT_FAILURES_MAX = 50
 LOCK_FIRST_S, LOCK_MAX_S = 30.0, 900.0
-FORGET_S = 3600.0
+FORGET_S = 3600.0  # longer than any lock
 ENTRIES_MAX = 4096
 
 
@@ -43,6 +43,8 @@ class Lockout:
         self._forget(now_s)
         for key, failures_max in _limits(account, source).items():
             entry = self._entries.setdefault(key, _Entry())
+            if now_s - entry.last_s > FORGET_S:
+                entry.failures = 0
             entry.failures += 1
             entry.last_s = now_s
             excess = entry.failures - failures_max

@@ -24,14 +24,12 @@ HAS_TYPE = ua.NodeId(Ids.HasTypeDefinition)
 HAS_SUBTYPE = ua.NodeId(Ids.HasSubtype)
 HAS_RULE = ua.NodeId(Ids.HasModellingRule)
 HAS_NOTIFIER = ua.NodeId(Ids.HasNotifier)
-GENERATES_EVENT = ua.NodeId(Ids.GeneratesEvent)
 MANDATORY = ua.NodeId(Ids.ModellingRule_Mandatory)
 OPTIONAL = ua.NodeId(Ids.ModellingRule_Optional)
 FOLDER = ua.NodeId(Ids.FolderType)
 PROPERTY = ua.NodeId(Ids.PropertyType)
 VARIABLE = ua.NodeId(Ids.BaseDataVariableType)
 ANALOG = ua.NodeId(Ids.AnalogUnitRangeType)
-OBJECT = ua.NodeId(Ids.BaseObjectType)
 
 # Which optional parts an instance has: names, each with the parts of its own.
 Wanted = Mapping[str, "Wanted"]

@@ -11,7 +11,7 @@ from controller.gateway.opcua.events import Event
 from controller.gateway.opcua.registry import Call, Method, Writable
 from controller.gateway.opcua.server import GatewayServer
 from controller.gateway.opcua.sessions import Session
-from controller.gateway.opcua.space import ANALOG, FOLDER, HAS_PROPERTY, PROPERTY, Space
+from controller.gateway.opcua.space import ANALOG, FOLDER, Space
 from controller.gateway.opcua.users import Role
 from controller.gateway.opcua.values import LiveValue
 from controller.gateway.snapshot import Snapshot
@@ -300,12 +300,6 @@ def argument(
     result.ArrayDimensions = [0] if is_array else []
     result.Description = ua.LocalizedText(description)
     return result
-
-
-def text_property(space: Space, parent: ua.NodeId, text: str, name: str, value: str) -> ua.NodeId:
-    """Add a String property."""
-    variant = ua.Variant(value, Kind.String)
-    return space.add_variable(parent, text, name, variant, PROPERTY, HAS_PROPERTY)
 
 
 def _zero(kind: Kind) -> Any:

@@ -28,7 +28,6 @@ from drivers.image import AXIS_KIND, ROTARY_KINDS, AxisId, GripperId, Polarity
 
 UNCERTAIN_STALE = ua.StatusCodes.UncertainLastUsableValue
 UNCERTAIN_UNHOMED = ua.StatusCodes.UncertainSensorNotAccurate
-BAD_SENSOR = ua.StatusCodes.BadSensorFailure
 POSE_M, POSE_RAD = (-0.005, 0.005), (-0.05, 0.05)
 Path = tuple[str, ...]
 
