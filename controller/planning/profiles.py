@@ -1,5 +1,7 @@
 """Moves as the planner sees them: the fastest rest-to-rest profile, and when it passes a point."""
 
+from math import sqrt
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -39,6 +41,11 @@ def time_to_cover(cam: CamTable, distance_m: float) -> float:
     times = np.linspace(cam.start, cam.end, SAMPLES)
     covered = np.abs(cam.sample(times)[:, 0] - cam.sample([cam.start])[0, 0])
     return float(np.interp(distance_m, covered, times) - cam.start)
+
+
+def time_within(speed_m_s: float, limits: MotionLimits) -> float:
+    """How long a move is slower than `speed_m_s`, from its start and to its end."""
+    return sqrt(2.0 * speed_m_s / limits.jerk)
 
 
 @njit(cache=True, error_model="numpy")

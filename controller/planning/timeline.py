@@ -1,7 +1,6 @@
 """The half fold in time: who waits for whom between two touch-downs, and the ideal bound beside it."""
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from controller.planning.profiles import (
     limits_of,
     load_window_times,
     time_to_cover,
+    time_within,
 )
 from controller.settings.machine import StationSettings
 from controller.settings.recipe import RecipeSettings
@@ -154,18 +154,24 @@ def _web_meets_sheet(
     return float(times[touching[-1]]) if touching.size else 0.0
 
 
-def _apex(
+@dataclass(frozen=True)
+class _Rise:
+    """The arriving arm's way up and down, and what the half fold waits for it."""
+
+    apex_m: float
+    time_s: float  # up, and down again
+    web_meets_s: float  # before touch-down
+    wait_s: float
+
+
+def _rise(
     station: StationSettings,
     recipe: RecipeSettings,
     table: CamTable,
     touch_down: float,
     arrived: float,
-) -> tuple[float, CamTable, float, float]:
-    """How high the arriving arm rises so that the half fold waits least for it.
-
-    Higher takes longer both ways, lower meets the web sooner: (apex m, its move, when the web meets
-    the sheet in seconds before touch-down, seconds to wait).
-    """
+) -> _Rise:
+    """As high as the half fold waits least for: higher takes longer, lower meets the web sooner."""
     limits = limits_of(station.axes.arm_z.values)
     best = None
     for share in APEX_SHARES:
@@ -173,10 +179,35 @@ def _apex(
         lower = fastest_move(apex, limits)
         meets = _web_meets_sheet(station, recipe, table, lower, time_to_cover(lower, CONTACT_M))
         wait = max(arrived - (touch_down - meets), 2.0 * (MOVE_GAP_S + lower.length) - touch_down)
-        if best is None or (wait < best[3] - 1e-9 and best[3] > 0.0):
-            best = apex, lower, meets, max(wait, 0.0)
+        if best is None or (wait < best.wait_s - 1e-9 and best.wait_s > 0.0):
+            best = _Rise(apex, lower.length, meets, max(wait, 0.0))
     assert best is not None
     return best
+
+
+@dataclass(frozen=True)
+class _Leave:
+    """The leaving arm's way to stage and magazine."""
+
+    transfer_s: float
+    apex_m: float
+    time_s: float  # up, and down again
+    pick_s: float
+
+
+def _leave(station: StationSettings, release: float, clear: float) -> _Leave:
+    """As early as the arm's height lets it go, and down again beside the end of its transfer."""
+    arm, x_limits = station.arm, limits_of(station.axes.arm_x.values)
+    apex = LEAVE_APEX_SHARE * arm.stroke_m
+    lower = fastest_move(apex, limits_of(station.axes.arm_z.values))
+    creep = time_within(CREEP_M_S, x_limits)
+    transfer = release + clear - creep
+    still = transfer + fastest_move(arm.transfer_m, x_limits).length - creep
+    pick = max(
+        still + time_to_cover(lower, arm.clearance_m + CLEARANCE_RESERVE_M),
+        release + MOVE_GAP_S + 2.0 * lower.length,
+    )
+    return _Leave(transfer, apex, lower.length, pick)
 
 
 def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) -> Timeline:
@@ -186,63 +217,53 @@ def timeline(station: StationSettings, recipe: RecipeSettings, table: CamTable) 
     arm leaves its magazine at touch-down already: it must stand still before the web reaches its sheet.
     Raises PlanRefused where that cannot be.
     """
-    arm, axes = station.arm, station.axes
-    z_limits, x_limits = limits_of(axes.arm_z.values), limits_of(axes.arm_x.values)
+    arm, x_limits = station.arm, limits_of(station.axes.arm_x.values)
     frequencies, damping = table_frequencies(station), station.table_mode.damping
-    leave, stay = load_window_times(table, arm.window_m, frequencies, damping)
-    clearance = arm.clearance_m + CLEARANCE_RESERVE_M
-    lower = fastest_move(arm.stroke_m, z_limits)
-    clear = time_to_cover(lower, clearance)
+    left, stays = load_window_times(table, arm.window_m, frequencies, damping)
+    lower = fastest_move(arm.stroke_m, limits_of(station.axes.arm_z.values))
+    clear = time_to_cover(lower, arm.clearance_m + CLEARANCE_RESERVE_M)
     contact = time_to_cover(lower, CONTACT_M)
     transfer = fastest_move(arm.transfer_m, x_limits)
-    creep = sqrt(2.0 * CREEP_M_S / x_limits.jerk)
-    web_creep = sqrt(2.0 * WEB_TOUCH_M_S / x_limits.jerk)
     release = release_time(station)
-    table_start = release + max(clear + WINDOW_RESERVE_S - leave, contact)
+    table_start = release + max(clear + WINDOW_RESERVE_S - left, contact)
     table_end = table_start + table.length
-    touch_down = max(table_end + contact, table_end - stay + WINDOW_RESERVE_S + clear)
-    arrive_transfer = MOVE_GAP_S + clear - creep
+    touch_down = max(table_end + contact, table_end - stays + WINDOW_RESERVE_S + clear)
+    arrive_transfer = MOVE_GAP_S + clear - time_within(CREEP_M_S, x_limits)
     arrived = arrive_transfer + transfer.length
-    apex, rise, meets, wait = _apex(station, recipe, table, touch_down, arrived - web_creep)
-    period, table_start, table_end = touch_down + wait, table_start + wait, table_end + wait
-    leave_apex = LEAVE_APEX_SHARE * arm.stroke_m
-    leave_time = fastest_move(leave_apex, z_limits).length
-    leave_transfer = release + clear - creep
-    still = leave_transfer + transfer.length - creep
-    pick = max(
-        still + time_to_cover(fastest_move(leave_apex, z_limits), clearance),
-        release + MOVE_GAP_S + 2.0 * leave_time,
-    )
-    if pick > period:
+    still = arrived - time_within(WEB_TOUCH_M_S, x_limits)
+    rise = _rise(station, recipe, table, touch_down, still)
+    period = touch_down + rise.wait_s
+    leave = _leave(station, release, clear)
+    if leave.pick_s > period:
         raise PlanRefused(
-            f"arm_x: transfer = {transfer.length:.3f} s: the arm reaches its stage {pick - period:.3f} s "
-            "too late; raise arm_x's limits or shorten the transfer"
+            f"arm_x: transfer = {transfer.length:.3f} s: the arm reaches its stage "
+            f"{leave.pick_s - period:.3f} s too late; raise arm_x's limits or shorten the transfer"
         )
     return Timeline(
         release_s=release,
-        table_start_s=table_start,
-        table_end_s=table_end,
+        table_start_s=table_start + rise.wait_s,
+        table_end_s=table_end + rise.wait_s,
         period_s=period,
         transfer_time_s=transfer.length,
         arrive_lift_s=MOVE_GAP_S,
         arrive_transfer_s=arrive_transfer,
         arrived_s=arrived,
-        apex_m=apex,
-        lower_time_s=rise.length,
-        web_meets_s=period - meets,
-        leave_transfer_s=leave_transfer,
-        leave_apex_m=leave_apex,
-        leave_time_s=leave_time,
-        pick_s=pick,
-        ready_s=pick - leave_time,
+        apex_m=rise.apex_m,
+        lower_time_s=rise.time_s,
+        web_meets_s=period - rise.web_meets_s,
+        leave_transfer_s=leave.transfer_s,
+        leave_apex_m=leave.apex_m,
+        leave_time_s=leave.time_s,
+        pick_s=leave.pick_s,
+        ready_s=leave.pick_s - leave.time_s,
         clear_gate_s=period - clear - 0.004,
         quiet_gate_s=period - contact - QUIET_LEAD_S,
         old_fingers_s=release + 0.003,
         critical=(
             ("release and clamp", release),
-            ("arm clear of the window", table_start - wait - release),
+            ("arm clear of the window", table_start - release),
             ("table traverse", table.length),
-            ("final descent after the traverse", touch_down - table_end + wait),
-            ("arriving arm before the web", wait),
+            ("final descent after the traverse", touch_down - table_end),
+            ("arriving arm before the web", rise.wait_s),
         ),
     )
