@@ -170,28 +170,12 @@ class Watcher:
         assert all(each.StatusCode.is_good() for each in created.Results)
 
     async def _log_in(self, server: bytes, identity: Any) -> Any:
-        from asyncua import ua
+        from tests.wire.raw_session import activation, session_request
 
-        create = ua.CreateSessionRequest()
-        create.Parameters.ClientDescription.ApplicationUri = URI
-        create.Parameters.ClientCertificate = identity.der
-        create.Parameters.ClientNonce = b"n" * 32
-        create.Parameters.RequestedSessionTimeout = 60_000.0
-        created = await self.channel.ask(create)
-        token, nonce = created.Parameters.AuthenticationToken, created.Parameters.ServerNonce
-        policy = self.channel.connection.security_policy
-        activate = ua.ActivateSessionRequest()
-        signature = policy.asymmetric_cryptography.signature(server + nonce)
-        activate.Parameters.ClientSignature.Signature = signature
-        activate.Parameters.ClientSignature.Algorithm = policy.AsymmetricSignatureURI
-        user = ua.UserNameIdentityToken()
-        user.PolicyId, user.UserName = "username", USER
-        user.EncryptionAlgorithm = policy.AsymmetricEncryptionURI
-        secret = PASSWORD.encode()
-        plain = struct.pack("<I", len(secret) + len(nonce)) + secret + nonce
-        user.Password = policy.asymmetric_cryptography.Encryptor.encrypt(plain)
-        activate.Parameters.UserIdentityToken = user
-        done = await self.channel.ask(activate, token)
+        created = await self.channel.ask(session_request(identity, URI))
+        token = created.Parameters.AuthenticationToken
+        request = activation(self.channel, created, server, USER, PASSWORD)
+        done = await self.channel.ask(request, token)
         done.ResponseHeader.ServiceResult.check()
         return token
 

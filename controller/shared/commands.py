@@ -4,23 +4,25 @@ from enum import IntEnum
 
 import numpy as np
 
+from controller.shared.packml import Command
+
 OVERRIDE_MIN = 0.01  # of full speed
 
 
 class CommandCode(IntEnum):
-    """What can be asked of the core. 1 to 10 are PackML's own numbers."""
+    """What can be asked of the core; PackML's commands by their own numbers."""
 
     NONE = 0
-    RESET = 1
-    START = 2
-    STOP = 3
-    HOLD = 4
-    UNHOLD = 5
-    SUSPEND = 6
-    UNSUSPEND = 7
-    ABORT = 8
-    CLEAR = 9
-    COMPLETE = 10
+    RESET = Command.RESET
+    START = Command.START
+    STOP = Command.STOP
+    HOLD = Command.HOLD
+    UNHOLD = Command.UNHOLD
+    SUSPEND = Command.SUSPEND
+    UNSUSPEND = Command.UNSUSPEND
+    ABORT = Command.ABORT
+    CLEAR = Command.CLEAR
+    COMPLETE = Command.COMPLETE
     SET_MODE = 20  # value: packml.Mode
     SET_SPEED_OVERRIDE = 21  # value: 0.01 to 1
     SET_CELLS = 22  # value: cells to make after Start, 0 without end

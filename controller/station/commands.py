@@ -187,7 +187,7 @@ def _open_cells(state):
 @kernel
 def _answer(state, command, plans):
     code = command.code
-    if 1 <= code <= 10:
+    if CommandCode.RESET <= code <= CommandCode.COMPLETE:
         return _packml_command(state, code, plans)
     if code == CommandCode.SET_MODE:
         return _set_mode(state, command.value)

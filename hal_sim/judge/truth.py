@@ -258,21 +258,12 @@ def record_unloading(
     plant: Any, judge: Any, captured: Any, wraps: float, taped: int, hipot_bad: int
 ) -> None:
     """A captured cell leaves the machine: it is judged by what has become of it."""
-    row = judge.cells[judge.cells_unloaded % CELLS_MAX]
-    row.cell = captured.cell
-    row.sheets = captured.sheets
-    row.doubles = captured.doubles
-    row.first_ns = captured.first_ns
-    row.last_ns = captured.last_ns
-    for edge in range(4):
-        row.overhang_min_m[edge] = captured.overhang_min_m[edge]
+    index = judge.cells_unloaded % CELLS_MAX
+    judge.cells[index] = captured
+    row = judge.cells[index]
     row.wraps = wraps
-    clear_tension(row.tension)
-    add_tension(row.tension, captured.tension)
-    row.in_order = captured.in_order
     row.taped = taped
     row.hipot_bad = hipot_bad
-    row.splice = captured.splice
     row.good = _is_good(plant, row)
     judge.cells_unloaded += 1
     judge.cells_good += np.int64(row.good)

@@ -57,6 +57,19 @@ def order(simulation: Simulation, code: CommandCode, value: float = 0.0) -> None
     )
 
 
+def reach(simulation: Simulation, state: State, seconds: float = 30.0) -> None:
+    """Run on until the machine is in a state."""
+    simulation.run_until(lambda: simulation.state == state, seconds)
+
+
+def abort(simulation: Simulation) -> None:
+    """Abort, and clear up to Stopped."""
+    order(simulation, CommandCode.ABORT)
+    reach(simulation, State.ABORTED)
+    order(simulation, CommandCode.CLEAR)
+    reach(simulation, State.STOPPED)
+
+
 def produce(simulation: Simulation, cells: int) -> None:
     """Come to Execute with a number of cells to make."""
     simulation.reset()

@@ -12,7 +12,7 @@ from controller.settings.loader import load_machine, load_recipe, load_settings
 from controller.settings.machine import CellChangeSettings, MachineSettings
 from controller.settings.plant import PlantSettings
 from controller.settings.recipe import RecipeSettings
-from controller.shared.commands import CommandCode, CommandResult
+from controller.shared.commands import CommandCode
 from controller.shared.conditions import ConditionId
 from controller.shared.packml import State
 from controller.shared.plan import RoutineId
@@ -24,7 +24,7 @@ from hal_sim.faults import Fault, FaultKind, schedule_faults
 from hal_sim.judge.figures import first_violations, judge_cells
 from hal_sim.judge.layout import Rule
 from tests.simulation.scripted_machine import ScriptedStation
-from tests.simulation.small_cells import small_machine
+from tests.simulation.small_cells import abort, order, reach, small_machine
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 MACHINE = load_machine(CONFIG / "machine.yaml")
@@ -35,7 +35,6 @@ CHANGE_S_MAX = 2.0
 CELLS = 3
 INSTANTS = 45
 SEED = 4
-SETTLE_S = 30.0
 
 Mode = Literal["serial", "parallel"]
 
@@ -53,16 +52,8 @@ def _begin(
     simulation = Simulation(_machine(mode, **change), PLANT, recipe, SEED, plan=plan)
     simulation.reset()
     simulation.command(CommandCode.SET_CELLS, value=float(cells))
-    _order(simulation, CommandCode.START)
+    order(simulation, CommandCode.START)
     return simulation
-
-
-def _order(simulation: Simulation, code: CommandCode) -> None:
-    assert simulation.command(code) == CommandResult.ACCEPTED, (code.name, simulation.where())
-
-
-def _reach(simulation: Simulation, state: State) -> None:
-    simulation.run_until(lambda: simulation.state == state, SETTLE_S)
 
 
 def _complete(simulation: Simulation) -> dict[str, Any]:
@@ -120,7 +111,7 @@ def test_quicker_machines_change_as_well(name: str) -> None:
     simulation = small_machine(f"classes/machine_{name}.yaml", f"classes/plant_{name}.yaml")
     simulation.reset()
     simulation.command(CommandCode.SET_CELLS, value=2.0)
-    _order(simulation, CommandCode.START)
+    order(simulation, CommandCode.START)
     figures = _complete(simulation)
     assert figures["cells_truly_good"] == 2
     assert figures["cell_change_s"] <= CHANGE_S_MAX
@@ -152,13 +143,13 @@ def test_a_stop_while_a_change_waits_for_the_wrapping_place_is_obeyed() -> None:
     status = _status(simulation)
     waiting = ConditionId.WRAPPING_PLACE_FREE
     simulation.run_until(lambda: int(status["gate_condition"]) == waiting, 60.0)
-    _order(simulation, CommandCode.STOP)
-    _reach(simulation, State.STOPPED)
+    order(simulation, CommandCode.STOP)
+    reach(simulation, State.STOPPED)
     simulation.run(0.01)
     assert [int(record["cell"]) for record in simulation.records] == [1, 2]
     assert all(int(record["reasons"]) & RejectReason.STOPPED for record in simulation.records)
-    _order(simulation, CommandCode.RESET)
-    _reach(simulation, State.IDLE)
+    order(simulation, CommandCode.RESET)
+    reach(simulation, State.IDLE)
     assert judge_figures(simulation.machine)["violations"] == {}
 
 
@@ -167,38 +158,35 @@ def test_a_cell_takes_its_leak_to_the_wrapping_place(plan: CyclePlan) -> None:
     schedule_faults(simulation.machine.context, [Fault(FaultKind.HIPOT_BAD, at_sheet=5)])
     simulation.reset()
     simulation.command(CommandCode.SET_CELLS, value=2.0)
-    _order(simulation, CommandCode.START)
+    order(simulation, CommandCode.START)
     _complete(simulation)
     assert [int(record["reasons"]) for record in simulation.records] == [RejectReason.HIPOT, 0]
     assert [cell["good"] for cell in judge_cells(simulation.machine.context)] == [False, True]
 
 
 def _hold(simulation: Simulation) -> None:
-    _order(simulation, CommandCode.HOLD)
-    _reach(simulation, State.HELD)
+    order(simulation, CommandCode.HOLD)
+    reach(simulation, State.HELD)
     simulation.run(0.3)
-    _order(simulation, CommandCode.UNHOLD)
+    order(simulation, CommandCode.UNHOLD)
 
 
 def _start_again(simulation: Simulation) -> None:
-    _order(simulation, CommandCode.RESET)
-    _reach(simulation, State.IDLE)
+    order(simulation, CommandCode.RESET)
+    reach(simulation, State.IDLE)
     place = simulation.station()["wrap_up"]
     assert not int(place["active"])
-    _order(simulation, CommandCode.START)
+    order(simulation, CommandCode.START)
 
 
 def _stop(simulation: Simulation) -> None:
-    _order(simulation, CommandCode.STOP)
-    _reach(simulation, State.STOPPED)
+    order(simulation, CommandCode.STOP)
+    reach(simulation, State.STOPPED)
     _start_again(simulation)
 
 
 def _abort(simulation: Simulation) -> None:
-    _order(simulation, CommandCode.ABORT)
-    _reach(simulation, State.ABORTED)
-    _order(simulation, CommandCode.CLEAR)
-    _reach(simulation, State.STOPPED)
+    abort(simulation)
     _start_again(simulation)
 
 
@@ -242,12 +230,12 @@ def test_an_emergency_stop_in_the_middle_of_the_turn(plan: CyclePlan) -> None:
     now_s = simulation.virtual_s
     stop = Fault(FaultKind.EMERGENCY_STOP, at_s=now_s, duration_s=2.0)
     schedule_faults(simulation.machine.context, [stop])
-    _reach(simulation, State.ABORTED)
+    reach(simulation, State.ABORTED)
     assert 0.5 < float(changer["actual_position_m"]) < 3.0
     simulation.run(2.5)
     assert int(simulation.records[-1]["reasons"]) & RejectReason.ABORTED
-    _order(simulation, CommandCode.CLEAR)
-    _reach(simulation, State.STOPPED)
+    order(simulation, CommandCode.CLEAR)
+    reach(simulation, State.STOPPED)
     _start_again(simulation)
     _stack_two_cells(simulation, kept_records=False)
     assert judge_figures(simulation.machine)["violations"] == {}

@@ -13,11 +13,12 @@ import pytest
 from controller.assembly import judge_figures
 from controller.settings.loader import load_machine, load_recipe, load_settings
 from controller.settings.plant import PlantSettings
-from controller.shared.commands import CommandCode, CommandResult
+from controller.shared.commands import CommandCode
 from controller.shared.packml import State
 from controller.shared.records import RejectReason, Verdict
 from controller.simulate import Simulation
 from hal_sim.judge.figures import first_violations
+from tests.simulation.small_cells import abort, order, reach
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 INSTANTS = 200
@@ -36,14 +37,6 @@ def _simulation() -> Simulation:
     )
 
 
-def _reach(simulation: Simulation, state: State) -> None:
-    simulation.run_until(lambda: simulation.state == state, SETTLE_S)
-
-
-def _order(simulation: Simulation, code: CommandCode) -> None:
-    assert simulation.command(code) == CommandResult.ACCEPTED, (code.name, simulation.where())
-
-
 def _stack_on(simulation: Simulation) -> None:
     """The next sheets are laid, or the cell is finished."""
     before = int(simulation.station()["status"]["sheets_total"])
@@ -55,18 +48,18 @@ def _stack_on(simulation: Simulation) -> None:
 
 
 def _start_again(simulation: Simulation) -> None:
-    _order(simulation, CommandCode.RESET)
-    _reach(simulation, State.IDLE)
-    _order(simulation, CommandCode.START)
+    order(simulation, CommandCode.RESET)
+    reach(simulation, State.IDLE)
+    order(simulation, CommandCode.START)
     _stack_on(simulation)
 
 
 def _hold(simulation: Simulation) -> None:
     cell = int(simulation.station()["record"]["cell"])
-    _order(simulation, CommandCode.HOLD)
-    _reach(simulation, State.HELD)
+    order(simulation, CommandCode.HOLD)
+    reach(simulation, State.HELD)
     simulation.run(0.3)
-    _order(simulation, CommandCode.UNHOLD)
+    order(simulation, CommandCode.UNHOLD)
     _stack_on(simulation)
     assert not any(
         int(record["cell"]) == cell and int(record["verdict"]) == Verdict.REJECTED
@@ -75,8 +68,8 @@ def _hold(simulation: Simulation) -> None:
 
 
 def _suspend(simulation: Simulation) -> None:
-    _order(simulation, CommandCode.SUSPEND)
-    _reach(simulation, State.SUSPENDED)
+    order(simulation, CommandCode.SUSPEND)
+    reach(simulation, State.SUSPENDED)
     simulation.run(0.3)
     _stack_on(simulation)
 
@@ -84,8 +77,8 @@ def _suspend(simulation: Simulation) -> None:
 def _stop(simulation: Simulation) -> None:
     open_before = bool(simulation.station()["cell_open"])
     kept = len(simulation.records)
-    _order(simulation, CommandCode.STOP)
-    _reach(simulation, State.STOPPED)
+    order(simulation, CommandCode.STOP)
+    reach(simulation, State.STOPPED)
     simulation.run(0.01)
     if open_before and len(simulation.records) == kept + 1:
         reasons = int(simulation.records[-1]["reasons"])
@@ -96,10 +89,7 @@ def _stop(simulation: Simulation) -> None:
 
 
 def _abort(simulation: Simulation) -> None:
-    _order(simulation, CommandCode.ABORT)
-    _reach(simulation, State.ABORTED)
-    _order(simulation, CommandCode.CLEAR)
-    _reach(simulation, State.STOPPED)
+    abort(simulation)
     _start_again(simulation)
 
 
@@ -110,7 +100,7 @@ INTERRUPTIONS: tuple[Callable[[Simulation], None], ...] = (_hold, _stop, _abort)
 def stacking() -> Simulation:
     simulation = _simulation()
     simulation.reset()
-    _order(simulation, CommandCode.START)
+    order(simulation, CommandCode.START)
     return simulation
 
 

@@ -1,13 +1,12 @@
 """The cyclic kernels of cams, master and fold allocate nothing."""
 
-import re
-
 import numpy as np
 import pytest
 from numba import njit
 
 from motion import cam_bridge, cam_table, fold_geometry, master, polynomials
 from motion.cam_laws import MODIFIED_SINE
+from tests.unit.foreign_calls import foreign_calls
 
 CAMS, SEGMENTS = cam_table.pack([cam_table.CamTable.from_law(MODIFIED_SINE)])
 STATE = (0.0, 0.0, 0.0, 0.0)
@@ -36,19 +35,9 @@ CALLS = [
 ]
 
 
-def allocations(function, arguments) -> set[str]:
-    """Calls of numba's allocator in the native code of a function and what it inlines."""
-    fresh = njit(nogil=True, error_model="numpy")(function.py_func)
-    fresh(*arguments)
-    code = next(iter(fresh.inspect_asm().values()))
-    # only the wrapper that Python calls may touch Python objects
-    kernel = code.split("_ZN7cpython")[0]
-    return set(re.findall(r"NRT_\w*[Aa]lloc\w*|NRT_MemInfo_new\w*|Py\w+", kernel))
-
-
 @pytest.mark.parametrize(("function", "arguments"), CALLS, ids=[f.__name__ for f, _ in CALLS])
 def test_a_kernel_allocates_nothing(function, arguments) -> None:
-    assert not allocations(function, arguments)
+    assert not foreign_calls(function, arguments)
 
 
 def test_the_search_finds_an_allocation() -> None:
@@ -56,4 +45,4 @@ def test_the_search_finds_an_allocation() -> None:
     def hungry(n):
         return np.zeros(n).sum()
 
-    assert allocations(hungry, (3,))
+    assert foreign_calls(hungry, (3,))

@@ -1,14 +1,12 @@
 """The compiled trajectory functions allocate nothing and need no Python."""
 
-import re
-
 import numpy as np
 import pytest
-from numba import njit
 
 from motion import move, rest_to_rest, timed_move, trajectory, velocity_move
 from motion.limits import MotionLimits
 from motion.trajectory import STATE_DTYPE, TRAJECTORY_DTYPE, motion_state, new_trajectory
+from tests.unit.foreign_calls import foreign_calls
 
 LIMITS = MotionLimits(1.0, 10.0, 8.0, 500.0).record()
 EVEN = MotionLimits.symmetric(1.0, 10.0, 500.0).record()
@@ -24,24 +22,6 @@ CALLS = [
 ]
 
 
-def foreign_calls(function, arguments) -> set[str]:
-    """Calls of numba's allocator or of Python in the native code of a function."""
-    fresh = njit(nogil=True, error_model="numpy")(function.py_func)
-    fresh(*arguments)
-    code = next(iter(fresh.inspect_asm().values()))
-    # only the wrapper that Python calls may touch Python objects
-    kernel = code.split("_ZN7cpython")[0]
-    return set(re.findall(r"NRT_\w*[Aa]lloc\w*|NRT_MemInfo_new\w*|Py\w+", kernel))
-
-
 @pytest.mark.parametrize(("function", "arguments"), CALLS, ids=[f.__name__ for f, _ in CALLS])
 def test_a_kernel_allocates_nothing(function, arguments) -> None:
     assert not foreign_calls(function, arguments)
-
-
-def test_the_search_finds_an_allocation() -> None:
-    @njit
-    def hungry(n):
-        return np.zeros(n).sum()
-
-    assert foreign_calls(hungry, (3,))

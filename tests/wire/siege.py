@@ -1,7 +1,6 @@
 """The stage of the hostile tests: a gateway under siege, an attacker by hand, and a friend."""
 
 import asyncio
-import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from asyncua import ua
 from controller.gateway.opcua.users import Role
 from tests.wire.opcua_bench import CLIENT_URI, PASSWORDS, Bench
 from tests.wire.raw_channel import Closed, RawChannel
+from tests.wire.raw_session import activation, session_request
 
 
 class Siege:
@@ -55,13 +55,8 @@ class Attack:
         return channel
 
     def session_request(self, uri: str = CLIENT_URI, certificate: bytes = b"") -> Any:
-        request = ua.CreateSessionRequest()
-        parameters = request.Parameters
-        parameters.ClientDescription.ApplicationUri = uri
-        parameters.ClientCertificate = certificate or self.bench.identity.der
-        parameters.ClientNonce = b"n" * 32
-        parameters.EndpointUrl = self.bench.url
-        parameters.RequestedSessionTimeout = 60_000.0
+        request = session_request(self.bench.identity, uri, self.bench.url)
+        request.Parameters.ClientCertificate = certificate or self.bench.identity.der
         return request
 
     async def login(self, channel: RawChannel, role: Role, password: str = "") -> Any:
@@ -76,22 +71,7 @@ class Attack:
         return token, response
 
     def activation(self, channel: RawChannel, created: Any, user: str, password: str) -> Any:
-        policy = channel.connection.security_policy
-        nonce = created.Parameters.ServerNonce
-        request = ua.ActivateSessionRequest()
-        signed = self.server.identity.der + nonce
-        request.Parameters.ClientSignature.Signature = policy.asymmetric_cryptography.signature(
-            signed
-        )
-        request.Parameters.ClientSignature.Algorithm = policy.AsymmetricSignatureURI
-        token = ua.UserNameIdentityToken()
-        token.PolicyId, token.UserName = "username", user
-        token.EncryptionAlgorithm = policy.AsymmetricEncryptionURI
-        secret = password.encode()
-        plain = struct.pack("<I", len(secret) + len(nonce)) + secret + nonce
-        token.Password = policy.asymmetric_cryptography.Encryptor.encrypt(plain)
-        request.Parameters.UserIdentityToken = token
-        return request
+        return activation(channel, created, self.server.identity.der, user, password)
 
     async def friend_works(self) -> None:
         """A decent client logs in and reads."""
