@@ -99,3 +99,21 @@ def learn(station, plan, tension_error_n, table_error_m):
             _move_place(
                 station.learned, plan, learner, history.errors, learning, _stack(station, plan)
             )
+
+
+@kernel
+def take_plan(station, plan):
+    """Show the plan's identity; tables over path time that were learned with another one are forgotten."""
+    same = True
+    for index in range(plan.identity.size):
+        same = same and station.status.plan_identity[index] == plan.identity[index]
+        station.status.plan_identity[index] = plan.identity[index]
+    if same:
+        return
+    learned = station.learned
+    for section in range(learned.folds.size):
+        learned.folds[section] = 0
+        for learner in range(_LEARNERS):
+            for place in range(LEARNED_BINS):
+                learned.force_n[learner, section, place] = 0.0
+                learned.growth_n[learner, section, place] = 0.0

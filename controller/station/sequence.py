@@ -17,7 +17,7 @@ from controller.station.drives import all_enabled, all_homed, step_homing
 from controller.station.grippers import arm_picked
 from controller.station.jog import step_jog
 from controller.station.kernel import kernel
-from controller.station.learned import take_plan
+from controller.station.learning import take_plan
 from controller.station.moves import cancel_moves, move_setpoints
 from controller.station.player import (
     NOTHING,

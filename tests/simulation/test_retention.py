@@ -69,7 +69,8 @@ def test_a_table_learned_with_another_plan_is_forgotten(plan: CyclePlan, tmp_pat
     said = _said()
     kept = np.zeros(1, learned_slots(tmp_path, MACHINE)._dtype)
     station = kept[0]["stations"][0]
-    station["learned"]["force_n"], station["learned"]["folds"] = 0.1, 9
+    station["learned"]["force_n"], station["learned"]["growth_n"] = 0.1, 0.1
+    station["learned"]["folds"] = 9
     station["bias_m"] = 2e-5
     learned_slots(tmp_path, MACHINE).save(kept)
     machine = _machine(plan)
@@ -77,7 +78,8 @@ def test_a_table_learned_with_another_plan_is_forgotten(plan: CyclePlan, tmp_pat
     machine.reset()
     machine.command(Code.START)
     machine.run(0.1)
-    assert (machine.station()["learned"]["folds"] == 0).all()
+    for name in ("folds", "force_n", "growth_n"):
+        assert (machine.station()["learned"][name] == 0).all(), name
     assert (_bias(machine) == 2e-5).all()
 
 
