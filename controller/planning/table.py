@@ -71,7 +71,8 @@ def slow_table_move(
     gone_m = float(table.sample([meets_s])[0, 0])
     for speed in SLOW_SPEEDS:
         problem = _problem(station, recipe, speed, SLOW_BAND)
-        problem = replace(problem, checkpoint=Checkpoint(meets_s / speed, gone_m))
+        if gone_m > 0.0:
+            problem = replace(problem, checkpoint=Checkpoint(meets_s / speed, gone_m))
         move = optimise_within(problem, table.length / speed, SLOW_SEGMENTS)
         if move is not None:
             return move.cam.scaled(1.0, table.length / move.duration_s), speed

@@ -1,5 +1,6 @@
 """The planner: a half fold begins and ends at rest, keeps every limit, and refuses what cannot be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy import signal
 
 from controller.planning.cams import ARMS, HALVES, Half
 from controller.planning.cycle_plan import CyclePlan, make_plan
+from controller.planning.table import slow_table_move
 from controller.planning.timeline import PlanRefused, ideal_bound
 from controller.settings.loader import load_machine, load_recipe
 from controller.settings.machine import MachineSettings
@@ -119,6 +121,14 @@ def test_a_slow_table_keeps_its_limits_at_its_highest_speed(plan: CyclePlan) -> 
         )
         assert fastest * np.abs(speed).max() <= limits.velocity_max_m_s * 1.000001
         assert fastest**2 * np.abs(acceleration).max() <= limits.acceleration_max_m_s2 * 1.000001
+
+
+def test_a_web_that_meets_the_sheet_before_the_table_starts_binds_no_slow_move(
+    plan: CyclePlan,
+) -> None:
+    early = replace(plan.times, web_meets_s=plan.times.table_start_s - 0.01)
+    _, speed = slow_table_move(MACHINE.stations[0], RECIPE, plan.table, early)
+    assert speed >= plan.record[0]["slow_speed_max"]
 
 
 def test_gates_at_rest_stand_where_all_but_the_arm_that_goes_ahead_rest(plan: CyclePlan) -> None:
