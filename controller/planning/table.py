@@ -27,7 +27,7 @@ from motion.optimise_problem import (
 
 Progress = Callable[[float, str], None]
 # Of the 1 mm/s that a placed load may have, and the 10 um: the rest is the drive's.
-RESIDUAL_M_S = 0.55e-3
+RESIDUAL_M_S = 0.45e-3
 TABLE_SEGMENTS = 120
 # Coarse pieces leave little to shake modes beyond the designed band with.
 SLOW_SEGMENTS = 60
