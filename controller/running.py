@@ -49,9 +49,18 @@ def memories() -> Iterator[Path]:
     """Yield every descriptor of such a memory that this user may look at."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            yield from (fd for fd in (process / "fd").iterdir() if str(fd.readlink()) == _LINK)
+            descriptors = list((process / "fd").iterdir())
         except OSError:
             continue
+        yield from (fd for fd in descriptors if _is_memory(fd))
+
+
+def _is_memory(descriptor: Path) -> bool:
+    """Tell what a descriptor is; one that was closed since it was listed is none."""
+    try:
+        return str(descriptor.readlink()) == _LINK
+    except OSError:
+        return False
 
 
 def _map_read_only(path: Path, dtype: np.dtype = MEMORY_DTYPE) -> np.ndarray:

@@ -125,7 +125,11 @@ class Run:
     def view_of(self, supervisor: subprocess.Popen[bytes]) -> SharedView:
         """Return the run's shared memory, as a process beside it may look at it."""
         for link in Path(f"/proc/{supervisor.pid}/fd").iterdir():
-            if str(link.readlink()).split(" ")[0] == "/memfd:foldline":
+            try:
+                name = str(link.readlink())
+            except FileNotFoundError:  # closed since it was listed
+                continue
+            if name.split(" ")[0] == "/memfd:foldline":
                 descriptor = os.open(link, os.O_RDWR)
                 memory = map_memory(descriptor)
                 os.close(descriptor)
