@@ -129,7 +129,7 @@ class Run:
                 name = str(link.readlink())
             except FileNotFoundError:  # closed since it was listed
                 continue
-            if name.split(" ")[0] == "/memfd:foldline":
+            if name.startswith("/memfd:foldline "):
                 descriptor = os.open(link, os.O_RDWR)
                 memory = map_memory(descriptor)
                 os.close(descriptor)
