@@ -120,8 +120,6 @@ class Quirks:
 
     target_torque_in_cst: bool = True  # CST reads 0x6071; False: only 0x60B2 exists
     velocity_from_position: bool = False  # no 0x606C in the map: the driver differentiates
-    safeop_without_outputs: bool = True  # inputs are valid in SAFE-OP
-    watchdog_ms: int = 100
     setpoints_bridged: int = 1  # missing in a row: the drive goes on as before; then it stops
 
 
