@@ -24,6 +24,7 @@ VALUES = 500
 LOADS = ((1, 10.0), (5, 10.0), (20, 5.0))  # clients, changes a second
 PUBLISHING_MS = 100.0
 QUEUE_SIZE = 20
+SECONDS_MIN = 3.0
 WARM_UP_S = 1.5
 USER, PASSWORD, URI = "bench", "bench password", "urn:foldline:bench"
 EPOCH_S = 11_644_473_600.0  # 1601 to 1970
@@ -352,6 +353,8 @@ def main() -> None:
         serve = serve_ours if kind == "ours" else serve_stock
         asyncio.run(serve(Path(folder), float(rate_hz)))
         return
+    if arguments.seconds < SECONDS_MIN:
+        parser.error(f"--seconds: {SECONDS_MIN:g} at least, the writer is looked at once a second")
     results = asyncio.run(run(arguments.seconds))
     if arguments.json:
         print(json.dumps(results))
