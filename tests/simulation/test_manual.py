@@ -271,7 +271,7 @@ def test_between_steps_the_machine_stands(machine: Simulation) -> None:
     for _ in range(14):
         machine.command(Code.STEP)
         machine.run(1.2)
-        assert machine.station()["at_rest"]
+        machine.run_until(lambda: bool(machine.station()["at_rest"]), 1.0)
         at = machine.station()["axes"]["position_m"][: AxisId.FEED].copy()
         machine.run(0.5)
         assert (machine.station()["axes"]["position_m"][: AxisId.FEED] == at).all()
