@@ -229,7 +229,7 @@ def _fill_quality(record: np.void, recipe: RecipeSettings) -> None:
     row, cathode = record["quality"], recipe.cathode
     anode_m = recipe.anode.overhang_m
     row["overhang_m"] = anode_m
-    row["overhang_min_m"] = recipe.reject.overhang_min_m
+    row["overhang_min_m"] = recipe.reject.overhang_min_m + recipe.reject.overhang_guard_m
     row["hipot_min_ohm"] = recipe.reject.hipot_min_ohm
     for polarity, extra in ((Polarity.ANODE, anode_m), (Polarity.CATHODE, 0.0)):
         row["sheet_half_length_m"][polarity] = 0.5 * cathode.length_x_m + extra

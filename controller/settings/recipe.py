@@ -33,6 +33,7 @@ class RejectSettings(Settings):
     """What makes a finished cell a reject."""
 
     overhang_min_m: float = bounded(0.0, 0.01)  # anode over cathode, any edge of any layer
+    overhang_guard_m: float = bounded(0.0, 0.01)  # measured this much above it, it is proven
     tension_min_n: float = bounded(0.0, 50.0)
     tension_max_n: float = bounded(0.1, 100.0)
     hipot_min_ohm: float = bounded(1e3, 1e12)
@@ -60,6 +61,17 @@ class RecipeSettings(Settings):
         if tension is not None and not reject.tension_min_n < tension < reject.tension_max_n:
             limits = f"{reject.tension_min_n:g} to {reject.tension_max_n:g}"
             raise ValueError(f"tension_n = {tension:g} is outside {limits}; widen the limits")
+        return reject
+
+    @field_validator("reject")
+    @classmethod
+    def _overhang_inside(cls, reject: RejectSettings, info: ValidationInfo) -> RejectSettings:
+        anode, least = info.data.get("anode"), reject.overhang_min_m + reject.overhang_guard_m
+        if anode is not None and least >= anode.overhang_m:
+            raise ValueError(
+                f"overhang_min_m + overhang_guard_m = {least:g}: not below the anode's overhang_m = "
+                f"{anode.overhang_m:g}, every cell would be rejected; lower them"
+            )
         return reject
 
     @property

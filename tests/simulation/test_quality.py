@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from controller.settings.loader import load_machine, load_recipe, load_settings
 from controller.settings.plant import PlantSettings
@@ -43,8 +44,11 @@ def test_a_double_sheet_that_no_sensor_can_tell_is_an_escape() -> None:
     assert _counts(simulation) == {"false_rejects": 0, "escapes": 1}
 
 
-def test_a_limit_stricter_than_the_truth_makes_a_false_reject() -> None:
-    reject = load_recipe(RECIPE).reject.model_copy(update={"overhang_min_m": 0.00149})
+@pytest.mark.parametrize(
+    "stricter", [{"overhang_min_m": 0.00149}, {"overhang_guard_m": 0.00049}], ids=str
+)
+def test_a_limit_stricter_than_the_truth_makes_a_false_reject(stricter: dict[str, float]) -> None:
+    reject = load_recipe(RECIPE).reject.model_copy(update=stricter)
     plant = load_settings(CONFIG / "plant.yaml", PlantSettings)
     simulation = _small(_recipe(reject=reject), plant)
     produce(simulation, 1)

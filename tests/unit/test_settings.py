@@ -247,6 +247,14 @@ def test_a_tension_outside_its_own_reject_limits_is_refused(tmp_path: Path) -> N
         load_recipe(path)
 
 
+def test_a_guard_that_would_reject_every_cell_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    text = (CONFIG / "recipes/reference.yaml").read_text()
+    path.write_text(text.replace("overhang_guard_m: 0.00012", "overhang_guard_m: 0.0006", 1))
+    with pytest.raises(SettingsError, match=r"overhang_guard_m = 0\.0016: not below the anode's"):
+        load_recipe(path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
