@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,8 @@ _ALARM_OF_GATE = {
     ConditionId.LEFT_FINGERS_CLAMPED: AlarmId.FINGER_NOT_CLAMPED,
     ConditionId.RIGHT_FINGERS_CLAMPED: AlarmId.FINGER_NOT_CLAMPED,
 }
+# Sheets that scatter this much more than believed are not placed as they should be.
+SCATTER_SHARE = 1.25
 _RELATIVE = frozenset({AxisKind.TABLE_Z})
 
 
@@ -225,11 +228,15 @@ def _fill_alignment(record: np.void, station: StationSettings) -> None:
         row[name] = value
 
 
-def _fill_quality(record: np.void, recipe: RecipeSettings) -> None:
+def _fill_quality(record: np.void, station: StationSettings, recipe: RecipeSettings) -> None:
     row, cathode = record["quality"], recipe.cathode
     anode_m = recipe.anode.overhang_m
     row["overhang_m"] = anode_m
-    row["overhang_min_m"] = recipe.reject.overhang_min_m + recipe.reject.overhang_guard_m
+    row["overhang_min_m"] = recipe.reject.overhang_min_m
+    row["overhang_guard_m"] = recipe.reject.overhang_guard_m
+    row["scatter_max_m"] = SCATTER_SHARE * hypot(
+        station.placement.sigma_m, station.stack_camera.sigma_m
+    )
     row["hipot_min_ohm"] = recipe.reject.hipot_min_ohm
     for polarity, extra in ((Polarity.ANODE, anode_m), (Polarity.CATHODE, 0.0)):
         row["sheet_half_length_m"][polarity] = 0.5 * cathode.length_x_m + extra
@@ -265,7 +272,7 @@ def _fill_parameters(
     _fill_axes(record, station)
     _fill_web(record, station, recipe)
     _fill_alignment(record, station)
-    _fill_quality(record, recipe)
+    _fill_quality(record, station, recipe)
 
 
 def _fill_cams(

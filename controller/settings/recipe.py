@@ -33,7 +33,7 @@ class RejectSettings(Settings):
     """What makes a finished cell a reject."""
 
     overhang_min_m: float = bounded(0.0, 0.01)  # anode over cathode, any edge of any layer
-    overhang_guard_m: float = bounded(0.0, 0.01)  # measured this much above it, it is proven
+    overhang_guard_m: float = bounded(0.0, 0.01)  # more, where placement is not in its scatter
     tension_min_n: float = bounded(0.0, 50.0)
     tension_max_n: float = bounded(0.1, 100.0)
     hipot_min_ohm: float = bounded(1e3, 1e12)

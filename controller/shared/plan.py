@@ -247,7 +247,9 @@ VACUUM_PARAMETERS_DTYPE = np.dtype(
 QUALITY_PARAMETERS_DTYPE = np.dtype(
     [
         ("overhang_m", np.float64),  # nominal, anode over cathode
-        ("overhang_min_m", np.float64),  # as measured: with what measuring leaves open
+        ("overhang_min_m", np.float64),
+        ("overhang_guard_m", np.float64),  # above it, where sheets scatter more than
+        ("scatter_max_m", np.float64),  # this, one sigma of what the stack camera sees
         ("hipot_min_ohm", np.float64),
         ("sheet_half_length_m", np.float64, (2,)),  # x, by polarity
         ("sheet_half_width_m", np.float64, (2,)),  # y, by polarity

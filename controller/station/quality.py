@@ -211,16 +211,48 @@ def read_stack_camera(state, station_index, inputs, plan):
 
 
 @kernel
+def _scatter(record):
+    """One sigma of where the stack camera saw the layers, x and y pooled about their means."""
+    square, freedom = 0.0, 0
+    for axis in range(2):
+        count, total, total_square = 0, 0.0, 0.0
+        for index in range(record.layer_count):
+            seen = record.layers[index].after_m
+            if seen[0] != NOT_MEASURED:
+                count += 1
+                total += seen[axis]
+                total_square += seen[axis] * seen[axis]
+        if count > 1:
+            square += max(total_square - total * total / count, 0.0)
+            freedom += count - 1
+    return sqrt(square / freedom) if freedom > 0 else 0.0
+
+
+@kernel
+def _least_overhang(record, plan):
+    """What a layer's overhang must measure.
+
+    With sheets placed as they should be, no overhang is near its limit and one that measures as good is
+    good. Where they scatter more, some are, and what camera and cut leave open decides: then a margin is
+    kept to it (ISO 14253-1).
+    """
+    quality = plan.quality
+    wild = _scatter(record) > quality.scatter_max_m
+    return quality.overhang_min_m + (quality.overhang_guard_m if wild else 0.0)
+
+
+@kernel
 def _judge(record, plan):
     """Reasons to reject, from what was measured."""
     reasons = record.reasons
+    least_m = _least_overhang(record, plan)
     unmeasured = 0
     for index in range(record.layer_count):
         layer = record.layers[index]
         if layer.after_m[0] == NOT_MEASURED:
             unmeasured += 1
         for edge in range(4):
-            if layer.overhang_m[edge] < plan.quality.overhang_min_m:
+            if layer.overhang_m[edge] < least_m:
                 reasons |= _OVERHANG
     # one picture may be missing: its neighbours bound it; two may not
     if unmeasured > 1:

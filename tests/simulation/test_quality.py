@@ -44,17 +44,29 @@ def test_a_double_sheet_that_no_sensor_can_tell_is_an_escape() -> None:
     assert _counts(simulation) == {"false_rejects": 0, "escapes": 1}
 
 
-@pytest.mark.parametrize(
-    "stricter", [{"overhang_min_m": 0.00149}, {"overhang_guard_m": 0.00049}], ids=str
-)
-def test_a_limit_stricter_than_the_truth_makes_a_false_reject(stricter: dict[str, float]) -> None:
-    reject = load_recipe(RECIPE).reject.model_copy(update=stricter)
+def test_a_limit_stricter_than_the_truth_makes_a_false_reject() -> None:
+    reject = load_recipe(RECIPE).reject.model_copy(update={"overhang_min_m": 0.00149})
     plant = load_settings(CONFIG / "plant.yaml", PlantSettings)
     simulation = _small(_recipe(reject=reject), plant)
     produce(simulation, 1)
     finish(simulation, 1)
     assert int(simulation.records[0]["reasons"]) == RejectReason.OVERHANG
     assert _counts(simulation) == {"false_rejects": 1, "escapes": 0}
+
+
+@pytest.mark.parametrize(("times", "reasons"), [(1.0, 0), (3.0, int(RejectReason.OVERHANG))])
+def test_where_sheets_scatter_a_margin_is_kept_to_the_limit(times: float, reasons: int) -> None:
+    reject = load_recipe(RECIPE).reject.model_copy(update={"overhang_guard_m": 0.00049})
+    plant = load_settings(CONFIG / "plant.yaml", PlantSettings)
+    wilder = {
+        name: times * getattr(plant.scatter, name)
+        for name in ("table_m", "release_m", "web_drag_m")
+    }
+    scatter = plant.scatter.model_copy(update=wilder)
+    simulation = _small(_recipe(reject=reject), plant.model_copy(update={"scatter": scatter}))
+    produce(simulation, 1)
+    finish(simulation, 1)
+    assert int(simulation.records[0]["reasons"]) == reasons
 
 
 def _normalised_errors(seed: int) -> list[float]:
