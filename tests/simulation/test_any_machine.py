@@ -68,7 +68,7 @@ def stack_on_any_machine(seed: int) -> None:
     assert figures["table_residual_um"]["max"] <= 10.0
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 6])  # each of these has a plan
+@pytest.mark.parametrize("seed", [0, 1, 6])  # one of each class, each has a plan
 def test_any_machine_stacks_by_the_rules(seed: int) -> None:
     stack_on_any_machine(seed)
 
