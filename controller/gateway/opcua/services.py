@@ -57,7 +57,7 @@ class Services:
         self.history = history
         self.summary = summary
         items = ItemService(settings, attributes, browsing, subscriptions)
-        # Request type: (parameters, handler, needs an activated session).
+        # Request type: (parameters, handler), in the order of what a client must have before it may ask.
         self._open: dict[int, tuple[Any, Handler]] = {
             Ids.GetEndpointsRequest_Encoding_DefaultBinary: (
                 ua.GetEndpointsParameters, self._get_endpoints),
@@ -70,7 +70,11 @@ class Services:
             Ids.ActivateSessionRequest_Encoding_DefaultBinary: (
                 ua.ActivateSessionParameters, self._activate_session),
         }  # fmt: skip
-        self._table: dict[int, tuple[Any, Handler]] = {
+        self._table = self._of_session(items)
+
+    def _of_session(self, items: ItemService) -> dict[int, tuple[Any, Handler]]:
+        """What an activated session may ask for."""
+        return {
             Ids.CloseSessionRequest_Encoding_DefaultBinary: (None, self._close_session),
             Ids.ReadRequest_Encoding_DefaultBinary: (ua.ReadParameters, self._read),
             Ids.WriteRequest_Encoding_DefaultBinary: (ua.WriteParameters, self._write),
